@@ -1,0 +1,30 @@
+using VoicePlatform.Assistants.Data;
+using VoicePlatform.Assistants.Features;
+
+namespace VoicePlatform.Assistants;
+
+/// <summary>What an assistant is: its document, in versions that never change.</summary>
+public static class AssistantModule
+{
+    public static IHostApplicationBuilder AddAssistant(this IHostApplicationBuilder builder)
+    {
+        builder.Services.AddSlices(typeof(AssistantModule).Assembly);
+        builder.Services.AddModuleDb<AssistantDb>(options => new AssistantDb(options));
+        return builder;
+    }
+
+    public static IEndpointRouteBuilder MapAssistant(this IEndpointRouteBuilder app)
+    {
+        var reading = app.MapGroup("/v1/assistants").WithTags("Assistants").RequireAuthorization(Scopes.Read);
+        GetAssistant.Map(reading);
+        ListAssistants.Map(reading);
+        ListVersions.Map(reading);
+
+        var changing = app.MapGroup("/v1/assistants").WithTags("Assistants").RequireAuthorization(Scopes.Operate);
+        CreateAssistant.Map(changing);
+        UpdateAssistant.Map(changing);
+        RestoreVersion.Map(changing);
+        DeleteAssistant.Map(changing);
+        return app;
+    }
+}

@@ -1,0 +1,26 @@
+namespace VoicePlatform.Assistants.Data;
+
+internal sealed class AssistantDb(DbContextOptions<AssistantDb> options) : DbContext(options)
+{
+    public DbSet<Assistant> Assistants => Set<Assistant>();
+    public DbSet<DocumentVersion> Versions => Set<DocumentVersion>();
+
+    protected override void OnModelCreating(ModelBuilder modelBuilder)
+    {
+        modelBuilder.HasDefaultSchema("assistant");
+        modelBuilder.Entity<Assistant>(assistant =>
+        {
+            assistant.ToTable("assistants");
+
+            // Two changes at the same moment would both make version n + 1: the second finds n gone.
+            assistant.Property(a => a.Version).IsConcurrencyToken();
+        });
+        modelBuilder.Entity<DocumentVersion>(version =>
+        {
+            version.ToTable("versions");
+            version.HasKey(v => new { v.AssistantId, v.Version });
+            version.Property(v => v.Document).HasColumnType("jsonb");
+        });
+        modelBuilder.UseSnakeCaseColumns();
+    }
+}

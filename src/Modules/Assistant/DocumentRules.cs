@@ -1,0 +1,148 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using VoicePlatform.Contracts.Assistants;
+
+namespace VoicePlatform.Assistants;
+
+/// <summary>Reads an assistant document and says which fields are wrong, by the paths the sender wrote.</summary>
+internal sealed partial class DocumentRules : AbstractValidator<AssistantDocument>
+{
+    private const int PromptMaxLength = 100_000;
+    private const int TextMaxLength = 4_000;
+    private const int MaxVariables = 100;
+    private const int MaxRules = 200;
+
+    private static readonly DocumentRules Instance = new();
+
+    private DocumentRules()
+    {
+        RuleFor(d => d.Name).NotEmpty().MaximumLength(200);
+        RuleFor(d => d.Description).NotNull().MaximumLength(TextMaxLength);
+        RuleFor(d => d.Prompt).NotNull().MaximumLength(PromptMaxLength);
+        RuleFor(d => d.Variables).NotNull().Must(v => v is null || v.Count <= MaxVariables).WithMessage($"There may be up to {MaxVariables} variables.");
+        RuleForEach(d => d.Variables).Must(v => VariableName().IsMatch(v.Key) && v.Value is { Length: <= TextMaxLength })
+            .WithMessage("A variable's name is made of letters, digits and '_', and its value is text.");
+        RuleFor(d => d.Greeting).NotNull();
+        RuleFor(d => d.Greeting.Text).NotNull().MaximumLength(TextMaxLength).When(d => d.Greeting is not null);
+        Model(d => d.Stt, "stt");
+        Model(d => d.Llm, "llm");
+        Model(d => d.Tts, "tts");
+        RuleFor(d => d.Llm.Temperature).InclusiveBetween(0, 2).When(d => d.Llm is not null);
+        RuleFor(d => d.Tts.Speed).InclusiveBetween(0.5, 2).When(d => d.Tts is not null);
+        RuleFor(d => d.Realtime).NotNull().When(d => d.Architecture is Architecture.Realtime or Architecture.HalfCascade)
+            .WithMessage("'realtime' must name a model for this architecture.");
+        RuleFor(d => d.Realtime!.Model).Matches(Descriptor()).When(d => d.Realtime is not null).WithMessage("A model is written as provider/model.");
+
+        RuleFor(d => d.Turn).NotNull();
+        RuleFor(d => d.Turn.MinEndpointingS).InclusiveBetween(0, 5).When(d => d.Turn is not null);
+        RuleFor(d => d.Turn.MaxEndpointingS).InclusiveBetween(0, 10).When(d => d.Turn is not null);
+        RuleFor(d => d.Turn.MaxEndpointingS).Must((d, max) => max >= d.Turn.MinEndpointingS).When(d => d.Turn is not null)
+            .WithMessage("'max_endpointing_s' must not be below 'min_endpointing_s'.");
+        RuleFor(d => d.Interruption).NotNull();
+        RuleFor(d => d.Interruption.MinDurationS).InclusiveBetween(0, 5).When(d => d.Interruption is not null);
+        RuleFor(d => d.Interruption.MinWords).InclusiveBetween(0, 20).When(d => d.Interruption is not null);
+        RuleFor(d => d.Interruption.FalseInterruptionTimeoutS).InclusiveBetween(0, 10).When(d => d.Interruption is not null);
+        RuleFor(d => d.Limits).NotNull();
+        RuleFor(d => d.Limits.MaxDurationS).InclusiveBetween(10, 14_400).When(d => d.Limits is not null);
+        RuleFor(d => d.Limits.IdleRepromptS).InclusiveBetween(0, 600).When(d => d.Limits is not null);
+        RuleFor(d => d.Limits.IdleMaxReprompts).InclusiveBetween(0, 10).When(d => d.Limits is not null);
+        RuleFor(d => d.Audio).NotNull();
+        RuleFor(d => d.Recording).NotNull();
+        RuleFor(d => d.Tools).NotNull().Must(t => t is null || t.Count == 0).WithMessage("There are no tools in this version of the platform: leave 'tools' empty.");
+        RuleFor(d => d.EndCallUrl).Must(u => Uri.TryCreate(u, UriKind.Absolute, out var uri) && uri.Scheme is "https" or "http")
+            .When(d => d.EndCallUrl is not null).WithMessage("'end_call_url' must be an absolute http or https URL.");
+        RuleFor(d => d.RetentionDays).InclusiveBetween(1, 3_650);
+        RuleFor(d => d.Llm).Custom((_, context) => ScriptIsSound(context)).When(d => d.Llm?.Model is "local/script");
+    }
+
+    /// <summary>The document with every default filled in, or the fields that are wrong.</summary>
+    public static Result<AssistantDocument> Read(JsonElement json)
+    {
+        AssistantDocument document;
+        try
+        {
+            document = json.Deserialize<AssistantDocument>(Json.Options) ?? throw new JsonException("null");
+        }
+        catch (JsonException e)
+        {
+            return Unreadable(e);
+        }
+
+        var outcome = Instance.Validate(document);
+        if (outcome.IsValid)
+        {
+            return document;
+        }
+
+        var fields = outcome.Errors.Select(e => new FieldError(
+            string.Join('.', e.PropertyName.Split('.').Select(JsonNamingPolicy.SnakeCaseLower.ConvertName)),
+            JsonNamingPolicy.SnakeCaseLower.ConvertName(e.ErrorCode.Replace("Validator", "", StringComparison.Ordinal)),
+            e.ErrorMessage)).ToList();
+        return new Error(ErrorKind.Invalid, "request.invalid", fields[0].Message) { Fields = fields };
+    }
+
+    private static Error Unreadable(JsonException e)
+    {
+        // Unknown members and missing ones are named in the message only.
+        var quoted = Quoted().Match(e.Message);
+        var field = e.Path is null or "$" ? quoted.Success ? quoted.Groups["name"].Value : "" : e.Path.TrimStart('$', '.');
+        if (e.Message.Contains("could not be mapped", StringComparison.Ordinal))
+        {
+            return Error.Field(field, "unknown_field", $"'{field}' is not a field of an assistant.");
+        }
+
+        return e.Message.Contains("missing required", StringComparison.Ordinal)
+            ? Error.Field(field, "required", $"'{field}' is needed.")
+            : Error.Field(field, "wrong_type", $"'{field}' is not of the right type.");
+    }
+
+    private static void ScriptIsSound(ValidationContext<AssistantDocument> context)
+    {
+        ScriptOptions options;
+        try
+        {
+            options = JsonSerializer.SerializeToElement(context.InstanceToValidate.Llm.Options, Json.Options).Deserialize<ScriptOptions>(Json.Options)!;
+        }
+        catch (JsonException e)
+        {
+            context.AddFailure("llm.options" + (e.Path ?? "").TrimStart('$'), "The options of local/script are 'rules' [{when, say, tool, end_call}] and 'otherwise'.");
+            return;
+        }
+
+        if (options.Rules.Count > MaxRules)
+        {
+            context.AddFailure("llm.options.rules", $"There may be up to {MaxRules} rules.");
+            return;
+        }
+
+        for (var i = 0; i < options.Rules.Count; i++)
+        {
+            try
+            {
+                _ = Regex.IsMatch("", options.Rules[i].When, RegexOptions.NonBacktracking | RegexOptions.IgnoreCase, TimeSpan.FromSeconds(1));
+            }
+            catch (Exception e) when (e is ArgumentException or NotSupportedException)
+            {
+                context.AddFailure($"llm.options.rules[{i}].when", "Not a regular expression that can be run (no look-around, no back-references).");
+            }
+        }
+    }
+
+    private void Model(System.Linq.Expressions.Expression<Func<AssistantDocument, ModelChoice>> choice, string name)
+    {
+        var read = choice.Compile();
+        RuleFor(choice).NotNull();
+        RuleFor(choice).Must(c => c?.Model is null || Descriptor().IsMatch(c.Model))
+            .WithMessage("A model is written as provider/model, with :voice or :language after it where it has one.").OverridePropertyName($"{name}.model");
+        RuleForEach(d => read(d).Fallbacks).Matches(Descriptor()).When(d => read(d)?.Fallbacks is not null).OverridePropertyName($"{name}.fallbacks");
+    }
+
+    [GeneratedRegex(@"^[a-z0-9_-]{1,40}/[A-Za-z0-9][A-Za-z0-9._/-]{0,120}(:[A-Za-z0-9._ -]{1,80})?$", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    private static partial Regex Descriptor();
+
+    [GeneratedRegex("^[A-Za-z_][A-Za-z0-9_]{0,63}$", RegexOptions.NonBacktracking)]
+    private static partial Regex VariableName();
+
+    [GeneratedRegex("'(?<name>[^']+)'", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    private static partial Regex Quoted();
+}

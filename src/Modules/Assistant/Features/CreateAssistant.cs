@@ -1,0 +1,32 @@
+using System.Text.Json;
+using VoicePlatform.Assistants.Data;
+
+namespace VoicePlatform.Assistants.Features;
+
+internal static class CreateAssistant
+{
+    public static void Map(RouteGroupBuilder assistants) => assistants
+        .MapPost("/", async (JsonElement document, HttpContext http, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(new Command(document), ct)).ToHttp(r => AssistantView.Answer(r, http, StatusCodes.Status201Created)))
+        .WithName(nameof(CreateAssistant))
+        .Produces<AssistantView>(StatusCodes.Status201Created);
+
+    public sealed record Command(JsonElement Document) : ICommand<AssistantView>;
+
+    internal sealed class Handler(AssistantDb db, Caller caller, TimeProvider clock) : IRequestHandler<Command, Result<AssistantView>>
+    {
+        public async Task<Result<AssistantView>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var document = DocumentRules.Read(command.Document);
+            if (!document.IsOk)
+            {
+                return document.Error;
+            }
+
+            var (assistant, first) = Assistant.Create(caller.TenantId, document.Value, caller.UserId, clock.GetUtcNow());
+            db.AddRange(assistant, first);
+            await db.SaveChangesAsync(cancellationToken);
+            return AssistantView.Of(assistant, document.Value);
+        }
+    }
+}

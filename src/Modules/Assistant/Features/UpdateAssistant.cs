@@ -1,0 +1,85 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using VoicePlatform.Assistants.Data;
+
+namespace VoicePlatform.Assistants.Features;
+
+/// <summary>Changes the given fields (RFC 7396: null removes, objects merge) and makes a new version. If-Match guards against lost changes.</summary>
+internal static class UpdateAssistant
+{
+    public static void Map(RouteGroupBuilder assistants) => assistants
+        .MapPatch("/{id}", async (string id, JsonElement patch, HttpContext http, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(new Command(id, patch, http.Request.Headers.IfMatch.ToString()), ct)).ToHttp(r => AssistantView.Answer(r, http)))
+        .WithName(nameof(UpdateAssistant))
+        .Produces<AssistantView>();
+
+    public sealed record Command(string AssistantId, JsonElement Patch, string IfMatch) : ICommand<AssistantView>;
+
+    internal sealed class Handler(AssistantDb db, Caller caller, TimeProvider clock) : IRequestHandler<Command, Result<AssistantView>>
+    {
+        public async Task<Result<AssistantView>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var assistant = await db.Assistants.SingleOrDefaultAsync(
+                a => a.Id == command.AssistantId && a.TenantId == caller.TenantId && a.DeletedAt == null, cancellationToken);
+            if (assistant is null)
+            {
+                return AssistantErrors.NotFound;
+            }
+
+            if (command.IfMatch is not ("" or "*") && command.IfMatch != AssistantView.ETagOf(assistant.Version))
+            {
+                return AssistantErrors.Changed;
+            }
+
+            if (command.Patch.ValueKind is not JsonValueKind.Object)
+            {
+                return Error.Field("", "wrong_type", "The body must be an object with the fields to change.");
+            }
+
+            var current = await db.Versions.AsNoTracking().SingleAsync(v => v.AssistantId == assistant.Id && v.Version == assistant.Version, cancellationToken);
+            var merged = JsonNode.Parse(current.Document)!.AsObject();
+            Merge(merged, command.Patch);
+            var document = DocumentRules.Read(JsonSerializer.SerializeToElement(merged, Json.Options));
+            if (!document.IsOk)
+            {
+                return document.Error;
+            }
+
+            db.Add(assistant.Change(document.Value, caller.UserId, clock.GetUtcNow()));
+            try
+            {
+                await db.SaveChangesAsync(cancellationToken);
+            }
+            catch (DbUpdateException e) when (e is DbUpdateConcurrencyException || e.InnerException is Npgsql.PostgresException { SqlState: "23505" })
+            {
+                return AssistantErrors.ChangedMeanwhile;
+            }
+
+            return AssistantView.Of(assistant, document.Value);
+        }
+
+        private static void Merge(JsonObject target, JsonElement patch)
+        {
+            foreach (var field in patch.EnumerateObject())
+            {
+                switch (field.Value.ValueKind)
+                {
+                    case JsonValueKind.Null:
+                        target.Remove(field.Name);
+                        break;
+                    case JsonValueKind.Object:
+                        if (target[field.Name] is not JsonObject inner)
+                        {
+                            target[field.Name] = inner = [];
+                        }
+
+                        Merge(inner, field.Value);
+                        break;
+                    default:
+                        target[field.Name] = JsonNode.Parse(field.Value.GetRawText());
+                        break;
+                }
+            }
+        }
+    }
+}

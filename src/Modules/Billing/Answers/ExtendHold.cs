@@ -1,0 +1,19 @@
+using VoicePlatform.Billing.Ledger;
+using VoicePlatform.Contracts.Billing;
+
+namespace VoicePlatform.Billing.Answers;
+
+internal sealed class ExtendHoldHandler(LedgerPostings ledger, RateCards cards) : IRequestHandler<ExtendHold, Result<Done>>
+{
+    public async Task<Result<Done>> Handle(ExtendHold request, CancellationToken cancellationToken)
+    {
+        if (await cards.OfSubjectAsync(request.TenantId, request.SubjectId, cancellationToken) is not { } card)
+        {
+            return default(Done);       // Test mode: nothing is held, nothing costs.
+        }
+
+        var amount = card.Price(request.Expected).Sum(l => l.Amount);
+        var posted = await ledger.ExtendHoldAsync(request.TenantId, request.SubjectId, amount, cancellationToken);
+        return posted.IsOk ? default(Done) : posted.Error;
+    }
+}

@@ -1,0 +1,16 @@
+using VoicePlatform.Billing.Ledger;
+using VoicePlatform.Contracts.Billing;
+
+namespace VoicePlatform.Billing.Answers;
+
+internal sealed class PlaceHoldHandler(LedgerPostings ledger, RateCards cards, TimeProvider clock) : IRequestHandler<PlaceHold, Result<HoldPlaced>>
+{
+    public async Task<Result<HoldPlaced>> Handle(PlaceHold request, CancellationToken cancellationToken)
+    {
+        var card = await cards.InForceAsync(request.TenantId, cancellationToken);
+        var amount = card.Price(request.Expected).Sum(l => l.Amount);
+        var holdId = Ids.New(Ids.Hold, clock.GetUtcNow());
+        var posted = await ledger.PlaceHoldAsync(holdId, request.TenantId, request.SubjectId, amount, card.Id, cancellationToken);
+        return posted.IsOk ? new HoldPlaced(holdId, card.Id, amount) : posted.Error;
+    }
+}

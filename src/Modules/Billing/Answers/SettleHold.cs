@@ -1,0 +1,20 @@
+using VoicePlatform.Billing.Ledger;
+using VoicePlatform.Contracts.Billing;
+
+namespace VoicePlatform.Billing.Answers;
+
+internal sealed class SettleHoldHandler(LedgerPostings ledger, RateCards cards) : IRequestHandler<SettleHold, Result<Charge>>
+{
+    public async Task<Result<Charge>> Handle(SettleHold request, CancellationToken cancellationToken)
+    {
+        if (await cards.OfSubjectAsync(request.TenantId, request.SubjectId, cancellationToken) is not { } card)
+        {
+            return new Charge(null, 0, []);
+        }
+
+        var priced = card.Price(request.Used);
+        var lines = priced.Select(l => new Line("platform:revenue", l.Amount, l.Component, l.Quantity, l.Unit, l.Rate, l.Per, l.RateCard)).ToList();
+        var posted = await ledger.SettleHoldAsync(request.TenantId, request.SubjectId, new { }, lines, cancellationToken);
+        return posted.IsOk ? new Charge(posted.Value?.TransactionId, priced.Sum(l => l.Amount), priced) : posted.Error;
+    }
+}

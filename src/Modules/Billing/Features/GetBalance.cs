@@ -1,0 +1,44 @@
+using Npgsql;
+
+namespace VoicePlatform.Billing.Features;
+
+/// <summary>What the tenant has: posted = available + held. With ?at= as it was at that instant.</summary>
+internal static class GetBalance
+{
+    public static void Map(RouteGroupBuilder billing) => billing
+        .MapGet("/balance", async (DateTimeOffset? at, Caller caller, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(new Query(caller.TenantId, at), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+        .WithName(nameof(GetBalance))
+        .Produces<Response>();
+
+    public sealed record Query(string TenantId, DateTimeOffset? At) : IRequest<Result<Response>>;
+
+    public sealed record Response(long Posted, long Held, long Available, string Unit, DateTimeOffset AsOf);
+
+    internal sealed class Handler(UnitOfWork unit, TimeProvider clock) : IRequestHandler<Query, Result<Response>>
+    {
+        // One index probe for each account, however many entries there are.
+        private const string Past =
+            """
+            SELECT coalesce((SELECT balance_after FROM billing.entries WHERE tenant_id = $1 AND account = 'available' AND posted_at <= $2
+                             ORDER BY posted_at DESC, seq DESC, position DESC LIMIT 1), 0),
+                   coalesce((SELECT balance_after FROM billing.entries WHERE tenant_id = $1 AND account = 'held' AND posted_at <= $2
+                             ORDER BY posted_at DESC, seq DESC, position DESC LIMIT 1), 0)
+            """;
+
+        public async Task<Result<Response>> Handle(Query request, CancellationToken cancellationToken)
+        {
+            await using var query = new NpgsqlCommand(
+                request.At is null ? "SELECT available, held FROM billing.heads WHERE tenant_id = $1" : Past, await unit.OpenAsync(cancellationToken));
+            query.Parameters.Add(new() { Value = request.TenantId });
+            if (request.At is { } at)
+            {
+                query.Parameters.Add(new() { Value = at.ToUniversalTime() });
+            }
+
+            await using var row = await query.ExecuteReaderAsync(cancellationToken);
+            var (available, held) = await row.ReadAsync(cancellationToken) ? (row.GetInt64(0), row.GetInt64(1)) : (0, 0);
+            return new Response(available + held, held, available, Credits.Unit, request.At ?? clock.GetUtcNow());
+        }
+    }
+}

@@ -1,0 +1,64 @@
+using System.Text.Json;
+using Dapper;
+
+namespace VoicePlatform.Billing.Features;
+
+/// <summary>The tenant's transactions with their entries, newest first.</summary>
+internal static class ListTransactions
+{
+    public static void Map(RouteGroupBuilder billing) => billing
+        .MapGet("/transactions", async (int? limit, string? starting_after, string? kind, string? subject_id, Caller caller, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(new Query(caller.TenantId, new(limit, starting_after), kind, subject_id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+        .WithName(nameof(ListTransactions))
+        .Produces<Page<Transaction>>();
+
+    public sealed record Query(string TenantId, PageQuery Page, string? Kind, string? SubjectId) : IRequest<Result<Page<Transaction>>>;
+
+    public sealed record Transaction(
+        string Id, long Seq, string Kind, DateTimeOffset PostedAt, DateTimeOffset EffectiveAt, IReadOnlyList<TransactionEntry> Entries, JsonElement Metadata, string Hash);
+
+    public sealed record TransactionEntry(
+        string Id, string Account, long Amount, long? BalanceAfter, string? Component, long? Quantity, string? Unit, long? Rate, long? Per, string? RateCard);
+
+    internal sealed class Handler(UnitOfWork unit) : IRequestHandler<Query, Result<Page<Transaction>>>
+    {
+        public async Task<Result<Page<Transaction>>> Handle(Query request, CancellationToken cancellationToken)
+        {
+            if (request.Page.Refusal is { } refusal)
+            {
+                return refusal;
+            }
+
+            var rows = (await (await unit.OpenAsync(cancellationToken)).QueryAsync<Row>(new(
+                """
+                SELECT t.id, t.seq, t.kind, t.posted_at, t.effective_at, t.metadata::text AS metadata, encode(t.hash, 'hex') AS hash,
+                  (SELECT jsonb_agg(jsonb_build_object('id', e.id, 'account', e.account, 'amount', e.amount, 'balance_after', e.balance_after, 'component', e.component,
+                     'quantity', e.quantity, 'unit', e.unit, 'rate', e.rate, 'per', e.per, 'rate_card', e.rate_card) ORDER BY e.position)
+                   FROM billing.entries e WHERE e.transaction_id = t.id)::text AS entries
+                FROM billing.transactions t
+                WHERE t.tenant_id = @TenantId AND (@Kind IS NULL OR t.kind = @Kind) AND (@SubjectId IS NULL OR t.metadata->>'subject_id' = @SubjectId)
+                  AND (@After IS NULL OR t.seq < (SELECT seq FROM billing.transactions WHERE tenant_id = @TenantId AND id = @After))
+                ORDER BY t.seq DESC LIMIT @Rows
+                """,
+                new { request.TenantId, request.Kind, request.SubjectId, After = request.Page.StartingAfter, Rows = request.Page.Rows + 1 },
+                cancellationToken: cancellationToken))).ToList();
+            return Page<Transaction>.Of(
+                rows.ConvertAll(r => new Transaction(
+                    r.Id, r.Seq, r.Kind, r.PostedAt, r.EffectiveAt, Json.Read<List<TransactionEntry>>(r.Entries), Json.Read<JsonElement>(r.Metadata), r.Hash)),
+                request.Page.Rows,
+                t => t.Id);
+        }
+
+        private sealed record Row
+        {
+            public required string Id { get; init; }
+            public long Seq { get; init; }
+            public required string Kind { get; init; }
+            public DateTimeOffset PostedAt { get; init; }
+            public DateTimeOffset EffectiveAt { get; init; }
+            public required string Metadata { get; init; }
+            public required string Hash { get; init; }
+            public required string Entries { get; init; }
+        }
+    }
+}

@@ -1,0 +1,22 @@
+using VoicePlatform.Billing.Ledger;
+using VoicePlatform.Contracts.Tenants;
+
+namespace VoicePlatform.Billing.Reactions;
+
+/// <summary>Opens a new tenant's account, with its first credits, in the transaction that makes the tenant.</summary>
+internal sealed class OnTenantOpened(LedgerPostings ledger, SignupCredits signup) : INotificationHandler<TenantOpened>
+{
+    public async Task Handle(TenantOpened notification, CancellationToken cancellationToken)
+    {
+        await ledger.OpenAsync(notification.TenantId, cancellationToken);
+        if (signup.Credits <= 0)
+        {
+            return;
+        }
+
+        var amount = signup.Credits * Credits.One;
+        await ledger.PostAsync(
+            notification.TenantId, "promotional", "signup", new { reason = "signup" },
+            [new("available", amount), new("platform:promotional", -amount)], cancellationToken);
+    }
+}

@@ -1,0 +1,21 @@
+using VoicePlatform.Contracts.Assistants;
+using VoicePlatform.Contracts.Sessions;
+
+namespace VoicePlatform.Contracts.Agent;
+
+/// <summary>Can this installation hold one more conversation with these models? Unavailable when full; invalid names the model that is not there.</summary>
+public sealed record CheckReadiness(AssistantDocument Assistant, bool Voice) : IRequest<Result<Readiness>>;
+
+/// <param name="AgentName">The name under which workers register, for dispatch.</param>
+public sealed record Readiness(string AgentName);
+
+/// <summary>One turn of a conversation in text: what the assistant answers, and what that used.</summary>
+public sealed record AnswerInText(
+    AssistantDocument Assistant,
+    IReadOnlyDictionary<string, string> Variables,
+    IReadOnlyList<TextLine> History,
+    string Text) : IRequest<Result<TextAnswer>>;
+
+public sealed record TextLine(Speaker Speaker, string Text);
+
+public sealed record TextAnswer(string Text, bool EndsConversation, IReadOnlyList<UsageTotal> Usage);

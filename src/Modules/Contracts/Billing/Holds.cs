@@ -1,0 +1,22 @@
+namespace VoicePlatform.Contracts.Billing;
+
+/// <summary>Something measured, to be priced by the rate card in force when the subject was accepted.</summary>
+public sealed record Measured(string Component, string Unit, long Quantity);
+
+/// <summary>Reserves what the given use would cost. Refused with payment_required when it is not covered. One per subject.</summary>
+public sealed record PlaceHold(string TenantId, string SubjectId, IReadOnlyList<Measured> Expected) : ICommand<HoldPlaced>;
+
+/// <param name="Amount">Micro-credits.</param>
+public sealed record HoldPlaced(string HoldId, string RateCard, long Amount);
+
+/// <summary>Raises the subject's hold to cover the given use in all. Refused with payment_required when it is not covered.</summary>
+public sealed record ExtendHold(string TenantId, string SubjectId, IReadOnlyList<Measured> Expected) : ICommand<Done>;
+
+/// <summary>Ends the subject's hold: charges what was used, gives back the rest. A second call answers the first one's charge.</summary>
+public sealed record SettleHold(string TenantId, string SubjectId, IReadOnlyList<Measured> Used) : ICommand<Charge>;
+
+/// <param name="Cost">Micro-credits.</param>
+public sealed record Charge(string? TransactionId, long Cost, IReadOnlyList<ChargeLine> Lines);
+
+/// <summary>One priced line: amount = rate × quantity ÷ per, in micro-credits, rounded half up.</summary>
+public sealed record ChargeLine(string Component, long Quantity, string Unit, long Rate, long Per, string RateCard, long Amount);

@@ -1,0 +1,84 @@
+using VoicePlatform.Contracts.Assistants;
+using VoicePlatform.SharedKernel.Outbox;
+
+namespace VoicePlatform.Contracts.Sessions;
+
+/// <summary>Everything the agent needs to hold a conversation; it asks once and no more while audio flows.</summary>
+/// <param name="Assistant">The pinned version, with its variables already in the prompt and greeting.</param>
+/// <param name="ParticipantIdentity">The caller's identity in the room.</param>
+public sealed record ConversationPlan(
+    string SessionId,
+    string TenantId,
+    string RoomName,
+    string ParticipantIdentity,
+    AssistantDocument Assistant,
+    IReadOnlyDictionary<string, string> Variables,
+    TimeSpan MaxDuration);
+
+/// <summary>The agent is in the room. Answers the plan; refused when the session is over or another worker runs it.</summary>
+public sealed record AttendSession(string SessionId) : ICommand<ConversationPlan>;
+
+/// <summary>What was said. <paramref name="Seq"/> counts from 1 in the session; telling a line twice changes nothing.</summary>
+public sealed record SpokenLine(int Seq, int Turn, Speaker Speaker, string Text, DateTimeOffset StartedAt, DateTimeOffset EndedAt, bool Interrupted);
+
+public enum Speaker { Agent, User }
+
+/// <summary>Where the time of one answer went, in milliseconds; null where a stage did not happen.</summary>
+/// <param name="EndpointingMs">The caller's last sound to the decision that the turn is over.</param>
+/// <param name="TranscriptionMs">What the recogniser took after the caller's last sound, where it was waited for.</param>
+/// <param name="FirstTokenMs">The decision to the model's first text.</param>
+/// <param name="FirstAudioMs">The first sentence to its first audio.</param>
+/// <param name="ResponseMs">The caller's last sound to the assistant's first.</param>
+public sealed record TurnTiming(int Turn, int? EndpointingMs, int? TranscriptionMs, int? FirstTokenMs, int? FirstAudioMs, int? ResponseMs, bool Interrupted);
+
+/// <summary>A running total of one thing used by one provider.</summary>
+/// <param name="Component">As on the rate card: speech_to_text, text_to_speech, llm_input, llm_cached_input, llm_output, message.</param>
+public sealed record UsageTotal(string Component, string Provider, string Model, string Unit, long Quantity);
+
+/// <summary>Something worth knowing later: a provider failed, a variable was unknown, the caller interrupted.</summary>
+public sealed record SessionNote(DateTimeOffset At, string Kind, string Detail);
+
+/// <summary>
+/// What happened since the last report, and that the conversation is still run. Answers how it goes on: false when the session
+/// has ended elsewhere, or the tenant's credits do not cover the next slice.
+/// </summary>
+public sealed record ReportProgress(
+    string SessionId,
+    IReadOnlyList<SpokenLine> Lines,
+    IReadOnlyList<TurnTiming> Turns,
+    IReadOnlyList<UsageTotal> Usage,
+    IReadOnlyList<SessionNote> Notes) : IRequest<Result<Continuation>>;
+
+public enum Continuation { GoOn, Ended, OutOfCredits }
+
+/// <summary>Ends a session exactly once: state, usage, charge, hold, event, in one transaction. Asking again changes nothing.</summary>
+/// <param name="Reason">One of <see cref="EndReasons"/>.</param>
+public sealed record FinishSession(string SessionId, string Reason) : ICommand<Done>;
+
+/// <summary>Why a conversation ended; public vocabulary, never renamed.</summary>
+public static class EndReasons
+{
+    public const string CallerLeft = "caller_left";
+    public const string AssistantEnded = "assistant_ended";
+    public const string Requested = "requested";
+    public const string MaxDuration = "max_duration";
+    public const string Idle = "idle";
+    public const string OutOfCredits = "out_of_credits";
+    public const string NeverStarted = "never_started";
+    public const string AgentFailed = "agent_failed";
+
+    /// <summary>Nobody reported on it any more: the process that ran it died.</summary>
+    public const string AgentLost = "agent_lost";
+    public const string Shutdown = "shutdown";
+}
+
+/// <summary>A session has ended and is charged. What is left to do is outside the database: its room is closed.</summary>
+public sealed record SessionEnded(string SessionId, string TenantId, string RoomName, string Reason) : IIntegrationEvent
+{
+    public static string Name => "session.ended.v1";
+}
+
+/// <summary>Somebody noticed in the media that a room is over or its caller is gone.</summary>
+public sealed record RoomObserved(string RoomName, RoomFact Fact, string? Identity) : IRequest<Result<Done>>;
+
+public enum RoomFact { Finished, ParticipantLeft }

@@ -1,0 +1,12 @@
+namespace VoicePlatform.Contracts.Tenants;
+
+/// <summary>
+/// Puts an event into the tenant's log and due to its webhooks, in the transaction of what happened.
+/// <paramref name="DataJson"/> is the event's data as JSON; these bytes are what receivers get.
+/// </summary>
+/// <param name="Type">Dotted and lower case ("session.completed").</param>
+/// <param name="SubjectId">What it is about: events of one subject are numbered from 1 and delivered in that order.</param>
+public sealed record Announce(string TenantId, string Type, string SubjectId, string DataJson, bool IsTest) : ICommand<Done>;
+
+/// <summary>A tenant came to be. Published inside the transaction that makes it, so that its account opens with it.</summary>
+public sealed record TenantOpened(string TenantId, DateTimeOffset At) : INotification;

@@ -1,0 +1,23 @@
+namespace VoicePlatform.Tenants.Data;
+
+internal sealed class TenantDb(DbContextOptions<TenantDb> options) : DbContext(options)
+{
+    public DbSet<Tenant> Tenants => Set<Tenant>();
+    public DbSet<User> Users => Set<User>();
+    public DbSet<ApiKey> Keys => Set<ApiKey>();
+    public DbSet<Webhook> Webhooks => Set<Webhook>();
+
+    protected override void OnModelCreating(ModelBuilder modelBuilder)
+    {
+        modelBuilder.HasDefaultSchema("tenant");
+        modelBuilder.Entity<Tenant>().ToTable("tenants");
+        modelBuilder.Entity<User>().ToTable("users");
+        modelBuilder.Entity<ApiKey>(key =>
+        {
+            key.ToTable("keys");
+            key.Property(k => k.Mode).HasConversion(m => m.ToString().ToLowerInvariant(), text => Enum.Parse<KeyMode>(text, true));
+        });
+        modelBuilder.Entity<Webhook>().ToTable("webhooks");
+        modelBuilder.UseSnakeCaseColumns();
+    }
+}

@@ -1,0 +1,36 @@
+using VoicePlatform.Tenants.Data;
+
+namespace VoicePlatform.Tenants.Features;
+
+internal static class ListWebhooks
+{
+    public static void Map(RouteGroupBuilder webhooks) => webhooks
+        .MapGet("/", async (int? limit, string? starting_after, Caller caller, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(new Query(caller.TenantId, new(limit, starting_after)), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+        .WithName(nameof(ListWebhooks))
+        .Produces<Page<Item>>();
+
+    public sealed record Query(string TenantId, PageQuery Page) : IRequest<Result<Page<Item>>>;
+
+    public sealed record Item(string Id, string Url, IReadOnlyList<string> EventTypes, DateTimeOffset CreatedAt, DateTimeOffset? DisabledAt);
+
+    internal sealed class Handler(TenantDb db) : IRequestHandler<Query, Result<Page<Item>>>
+    {
+        public async Task<Result<Page<Item>>> Handle(Query request, CancellationToken cancellationToken)
+        {
+            if (request.Page.Refusal is { } refusal)
+            {
+                return refusal;
+            }
+
+            var after = request.Page.StartingAfter;
+            var rows = await db.Webhooks.AsNoTracking()
+                .Where(w => w.TenantId == request.TenantId && w.DeletedAt == null && (after == null || string.Compare(w.Id, after) < 0))
+                .OrderByDescending(w => w.Id)
+                .Take(request.Page.Rows + 1)
+                .Select(w => new Item(w.Id, w.Url, w.EventTypes, w.CreatedAt, w.DisabledAt))
+                .ToListAsync(cancellationToken);
+            return Page<Item>.Of(rows, request.Page.Rows, w => w.Id);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+using VoicePlatform.Tenants.Data;
+
+namespace VoicePlatform.Tenants.Features;
+
+/// <summary>Takes effect with the next request that shows the key.</summary>
+internal static class RevokeKey
+{
+    public static void Map(RouteGroupBuilder keys) => keys
+        .MapDelete("/{id}", async (string id, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(new Command(id), ct)).ToHttp(_ => TypedResults.NoContent()))
+        .WithName(nameof(RevokeKey))
+        .Produces(StatusCodes.Status204NoContent);
+
+    public sealed record Command(string KeyId) : ICommand<Done>;
+
+    internal sealed class Handler(TenantDb db, Caller caller, TimeProvider clock) : IRequestHandler<Command, Result<Done>>
+    {
+        public async Task<Result<Done>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            if (await db.Keys.SingleOrDefaultAsync(k => k.Id == command.KeyId && k.TenantId == caller.TenantId, cancellationToken) is not { } key)
+            {
+                return TenantErrors.KeyNotFound;
+            }
+
+            key.Revoke(clock.GetUtcNow());
+            await db.SaveChangesAsync(cancellationToken);
+            return default(Done);
+        }
+    }
+}

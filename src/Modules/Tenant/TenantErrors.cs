@@ -1,0 +1,8 @@
+namespace VoicePlatform.Tenants;
+
+internal static class TenantErrors
+{
+    public static readonly Error KeyNotFound = new(ErrorKind.NotFound, "key.not_found", "No such key.");
+    public static readonly Error KeyCreationClosed = new(ErrorKind.Forbidden, "key.creation_closed", "Keys are made by the operator of this installation.");
+    public static readonly Error WebhookNotFound = new(ErrorKind.NotFound, "webhook.not_found", "No such webhook.");
+}

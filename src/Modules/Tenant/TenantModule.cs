@@ -1,0 +1,53 @@
+using Microsoft.AspNetCore.Authentication;
+using VoicePlatform.Tenants.Data;
+using VoicePlatform.Tenants.Events;
+using VoicePlatform.Tenants.Features;
+using VoicePlatform.Tenants.Keys;
+
+namespace VoicePlatform.Tenants;
+
+/// <summary>Who may ask, and what they are told: tenants, users, API keys; the event log, webhook endpoints and deliveries.</summary>
+public static class TenantModule
+{
+    public static IHostApplicationBuilder AddTenant(this IHostApplicationBuilder builder)
+    {
+        builder.Services.AddSlices(typeof(TenantModule).Assembly);
+        builder.Services.AddModuleDb<TenantDb>(options => new TenantDb(options));
+        builder.Services.AddScoped<KeyRing>();
+        builder.Services.AddOptions<TenantOptions>().Configure<IConfiguration>((o, c) => o.Read(c, builder.Environment.IsDevelopment()));
+
+        builder.Services.AddAuthentication(ApiKeyAuthentication.Scheme)
+            .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.Scheme, null);
+        builder.Services.AddAuthorization(ApiKeyAuthentication.AddScopePolicies);
+
+        builder.Services.AddKeyedSingleton<WakeUp>(typeof(EventSequencer));
+        builder.Services.AddKeyedSingleton<WakeUp>(typeof(WebhookSender));
+        builder.Services.AddHostedService<EventSequencer>();
+        builder.Services.AddHostedService<WebhookSender>();
+        builder.Services.AddSingleton<OutboundGuard>();
+        builder.Services.AddHttpClient(WebhookSender.ClientName)
+            .ConfigurePrimaryHttpMessageHandler(p => p.GetRequiredService<OutboundGuard>().NewHandler())
+            .SetHandlerLifetime(Timeout.InfiniteTimeSpan);
+        return builder;
+    }
+
+    public static IEndpointRouteBuilder MapTenant(this IEndpointRouteBuilder app)
+    {
+        SignUp.Map(app);
+
+        var keys = app.MapGroup("/v1/keys").WithTags("Keys").RequireAuthorization(Scopes.Admin);
+        CreateKey.Map(keys);
+        ListKeys.Map(keys);
+        RevokeKey.Map(keys);
+
+        var webhooks = app.MapGroup("/v1/webhooks").WithTags("Webhooks").RequireAuthorization(Scopes.Admin);
+        CreateWebhook.Map(webhooks);
+        ListWebhooks.Map(webhooks);
+        DeleteWebhook.Map(webhooks);
+        ListDeliveries.Map(webhooks);
+
+        var events = app.MapGroup("/v1/events").WithTags("Events").RequireAuthorization(Scopes.Read);
+        ListEvents.Map(events);
+        return app;
+    }
+}

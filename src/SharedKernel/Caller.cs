@@ -1,0 +1,39 @@
+namespace VoicePlatform.SharedKernel;
+
+/// <summary>What a key may do.</summary>
+public static class Scopes
+{
+    public const string Admin = "admin";
+    public const string Operate = "operate";
+    public const string Read = "read";
+    public const string Finance = "finance";
+
+    /// <summary>The operator of the installation (PLATFORM_ADMIN_KEY); never given to a tenant's key.</summary>
+    public const string Platform = "platform";
+
+    public static readonly IReadOnlyList<string> OfTenants = [Admin, Operate, Read, Finance];
+}
+
+/// <summary>Who asks. One per scope; set by authentication, or by background work that acts for a tenant.</summary>
+public sealed class Caller
+{
+    private string? _tenantId;
+
+    /// <exception cref="InvalidOperationException">Nobody was authenticated: an endpoint without authorization asked for a tenant.</exception>
+    public string TenantId => _tenantId ?? throw new InvalidOperationException("No tenant is set in this scope.");
+
+    public bool HasTenant => _tenantId is not null;
+
+    public string? UserId { get; private set; }
+
+    public string? KeyId { get; private set; }
+
+    /// <summary>A key made in test mode: conversations cost nothing and are marked in every event.</summary>
+    public bool IsTest { get; private set; }
+
+    public void Become(string tenantId, string? userId, string? keyId, bool isTest) =>
+        (_tenantId, UserId, KeyId, IsTest) = (tenantId, userId, keyId, isTest);
+
+    internal void CopyTo(Caller other) =>
+        (other._tenantId, other.UserId, other.KeyId, other.IsTest) = (_tenantId, UserId, KeyId, IsTest);
+}

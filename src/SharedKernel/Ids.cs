@@ -1,0 +1,64 @@
+using System.Buffers.Binary;
+
+namespace VoicePlatform.SharedKernel;
+
+/// <summary>
+/// Public ids: three letters that say what it is, then a UUIDv7 as 26 base32 characters. Sortable by time, lower case,
+/// and without '_' or '-', because room names are split on those.
+/// </summary>
+public static class Ids
+{
+    public const string Tenant = "ten";
+    public const string User = "usr";
+    public const string Key = "key";
+    public const string Assistant = "ast";
+    public const string Session = "ses";
+    public const string Webhook = "whk";
+    public const string Event = "evt";
+    public const string Delivery = "dlv";
+    public const string Transaction = "txn";
+    public const string Entry = "ent";
+    public const string Hold = "hld";
+
+    /// <summary>Characters of an id: 3 of the prefix and 26 of the UUID.</summary>
+    public const int Length = 29;
+
+    // Crockford's alphabet in lower case: ordered like the values it stands for, so that ids sort by time.
+    private const string Alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
+
+    public static string New(string prefix, DateTimeOffset now)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        Guid.CreateVersion7(now).TryWriteBytes(bytes, bigEndian: true, out _);
+        var value = new UInt128(BinaryPrimitives.ReadUInt64BigEndian(bytes), BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]));
+
+        Span<char> text = stackalloc char[Length];
+        prefix.AsSpan().CopyTo(text);
+        for (var i = Length - 1; i >= prefix.Length; i--)
+        {
+            text[i] = Alphabet[(int)(value & 31)];
+            value >>= 5;
+        }
+
+        return new string(text);
+    }
+
+    /// <summary>Whether the text has the form of such an id. Says nothing about whether it exists.</summary>
+    public static bool IsWellFormed(string? id, string prefix)
+    {
+        if (id is null || id.Length != Length || !id.StartsWith(prefix, StringComparison.Ordinal))
+        {
+            return false;
+        }
+
+        foreach (var c in id.AsSpan(prefix.Length))
+        {
+            if (!Alphabet.Contains(c, StringComparison.Ordinal))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+}

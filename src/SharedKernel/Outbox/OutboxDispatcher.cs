@@ -1,0 +1,116 @@
+using System.Reflection;
+using System.Text.Json;
+using MediatR;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace VoicePlatform.SharedKernel.Outbox;
+
+/// <summary>Wire name to CLR type, built once from the Contracts assembly.</summary>
+public sealed class EventCatalog(Assembly contracts)
+{
+    private readonly Dictionary<string, Type> _types = contracts.GetExportedTypes()
+        .Where(t => t is { IsAbstract: false } && t.IsAssignableTo(typeof(IIntegrationEvent)))
+        .ToDictionary(t => (string)t.GetProperty(nameof(IIntegrationEvent.Name), BindingFlags.Public | BindingFlags.Static)!.GetValue(null)!, StringComparer.Ordinal);
+
+    public IReadOnlyDictionary<string, Type> Types => _types;
+}
+
+/// <summary>Delivers the outbox at least once. Handlers must tolerate a repeat.</summary>
+internal sealed partial class OutboxDispatcher(
+    NpgsqlDataSource source, IServiceScopeFactory scopes, EventCatalog catalog, [FromKeyedServices(typeof(OutboxWriter))] WakeUp wakeUp, TimeProvider clock, ILogger<OutboxDispatcher> log)
+    : BackgroundService
+{
+    private const int MaxAttempts = 10;
+    private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Lease = TimeSpan.FromMinutes(1);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                while (await DeliverOneAsync(stoppingToken))
+                {
+                }
+            }
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+            {
+                PollFailed(log, e);
+            }
+
+            try
+            {
+                await wakeUp.WaitAsync(PollInterval, clock, stoppingToken);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+
+    private async Task<bool> DeliverOneAsync(CancellationToken ct)
+    {
+        // The claim is a lease: a handler may talk to the network, so no transaction stays open while it runs.
+        // Checkpoint: a crash after this line delivers the fact again when the lease is over.
+        var now = clock.GetUtcNow();
+        Guid id;
+        string name, payload;
+        int attempt;
+        await using (var claim = source.CreateCommand(
+            """
+            UPDATE platform.outbox SET attempts = attempts + 1, next_attempt_at = $2 + $3
+            WHERE id = (SELECT id FROM platform.outbox WHERE processed_at IS NULL AND attempts < $1 AND next_attempt_at <= $2
+                        ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+            RETURNING id, name, payload::text, attempts
+            """))
+        {
+            claim.Parameters.Add(new() { Value = MaxAttempts });
+            claim.Parameters.Add(new() { Value = now });
+            claim.Parameters.Add(new() { Value = Lease });
+            await using var row = await claim.ExecuteReaderAsync(ct);
+            if (!await row.ReadAsync(ct))
+            {
+                return false;
+            }
+
+            (id, name, payload, attempt) = (row.GetGuid(0), row.GetString(1), row.GetString(2), row.GetInt32(3));
+        }
+
+        string? failure = null;
+        try
+        {
+            await using var scope = scopes.CreateAsyncScope();
+            var fact = (INotification)JsonSerializer.Deserialize(payload, catalog.Types[name], Json.Options)!;
+            await scope.ServiceProvider.GetRequiredService<IMediator>().Publish(fact, ct);
+        }
+        catch (Exception e) when (!ct.IsCancellationRequested)
+        {
+            failure = e.Message;
+            DeliveryFailed(log, id, name, attempt, e);
+        }
+
+        await using var mark = failure is null
+            ? source.CreateCommand("UPDATE platform.outbox SET processed_at = $2, last_error = NULL WHERE id = $1")
+            : source.CreateCommand("UPDATE platform.outbox SET last_error = $3, next_attempt_at = $2 WHERE id = $1");
+        mark.Parameters.Add(new() { Value = id });
+        mark.Parameters.Add(new() { Value = failure is null ? clock.GetUtcNow() : now + TimeSpan.FromSeconds(Math.Pow(2, attempt)) });
+        if (failure is not null)
+        {
+            mark.Parameters.Add(new() { Value = failure });
+        }
+
+        await mark.ExecuteNonQueryAsync(ct);
+        return true;
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Outbox message {MessageId} ({Name}) failed attempt {Attempt}")]
+    private static partial void DeliveryFailed(ILogger logger, Guid messageId, string name, int attempt, Exception exception);
+
+    [LoggerMessage(LogLevel.Error, "Reading the outbox failed")]
+    private static partial void PollFailed(ILogger logger, Exception exception);
+}
