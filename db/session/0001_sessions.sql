@@ -19,6 +19,7 @@ CREATE TABLE session.sessions (
   started_at           timestamptz,
   ended_at             timestamptz,
   ended_reason         text,
+  busy_until           timestamptz,            -- a text turn is being answered
   last_seen_at         timestamptz NOT NULL,   -- whoever runs it says so; the sweeper ends what nobody runs
   cost                 bigint,                 -- micro-credits, once ended
   CHECK ((status = 'ended') = (ended_at IS NOT NULL))

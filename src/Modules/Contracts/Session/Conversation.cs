@@ -78,7 +78,3 @@ public sealed record SessionEnded(string SessionId, string TenantId, string Room
     public static string Name => "session.ended.v1";
 }
 
-/// <summary>Somebody noticed in the media that a room is over or its caller is gone.</summary>
-public sealed record RoomObserved(string RoomName, RoomFact Fact, string? Identity) : IRequest<Result<Done>>;
-
-public enum RoomFact { Finished, ParticipantLeft }

@@ -1,0 +1,72 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Diagnostics;
+using Npgsql;
+
+namespace VoicePlatform.Host;
+
+/// <summary>What no handler answered: bodies that cannot be read, a database that is away, and bugs. Logged once, answered as a problem.</summary>
+internal sealed partial class Failures(ILogger<Failures> log) : IExceptionHandler
+{
+    private static readonly Error DatabaseAway = new(ErrorKind.Unavailable, "database.unavailable", "The database does not answer.") { RetryAfter = TimeSpan.FromSeconds(5) };
+    private static readonly Error Internal = new(ErrorKind.Unavailable, "internal_error", "Something went wrong here; the request id finds it in the logs.");
+
+    public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
+    {
+        var (status, error) = exception switch
+        {
+            BadHttpRequestException bad => (bad.StatusCode, Unreadable(bad)),
+            OperationCanceledException when httpContext.RequestAborted.IsCancellationRequested => (StatusCodes.Status499ClientClosedRequest, Internal),
+            _ when IsDatabaseAway(exception) => (StatusCodes.Status503ServiceUnavailable, DatabaseAway),
+            _ => (StatusCodes.Status500InternalServerError, Internal),
+        };
+        if (status == StatusCodes.Status500InternalServerError)
+        {
+            Unhandled(log, httpContext.TraceIdentifier, exception);
+        }
+        else if (status == StatusCodes.Status503ServiceUnavailable)
+        {
+            NoDatabase(log, httpContext.TraceIdentifier, exception.Message);
+        }
+
+        if (!httpContext.Response.HasStarted && status != StatusCodes.Status499ClientClosedRequest)
+        {
+            await httpContext.WriteProblemAsync(status, error);
+        }
+
+        return true;
+    }
+
+    internal static bool IsDatabaseAway(Exception e) => e switch
+    {
+        PostgresException p => p.SqlState.StartsWith("57P", StringComparison.Ordinal) || p.SqlState.StartsWith("53", StringComparison.Ordinal) || p.SqlState.StartsWith("08", StringComparison.Ordinal),
+        NpgsqlException => true,
+        { InnerException: { } inner } => IsDatabaseAway(inner),
+        _ => false,
+    };
+
+    private static Error Unreadable(BadHttpRequestException bad)
+    {
+        if (bad.InnerException is not JsonException json)
+        {
+            return new Error(ErrorKind.Malformed, bad.StatusCode == StatusCodes.Status413PayloadTooLarge ? "request.too_large" : "request.malformed", bad.Message);
+        }
+
+        var field = (json.Path ?? "$").TrimStart('$', '.');
+        if (json.Message.Contains("could not be mapped", StringComparison.Ordinal))
+        {
+            var name = json.Message.Split('\'') is [_, var quoted, ..] ? quoted : field;
+            return new Error(ErrorKind.Malformed, "request.malformed", $"'{name}' is not a field of this request.") { Fields = [new(name, "unknown_field", "Not a field of this request.")] };
+        }
+
+        return new Error(ErrorKind.Malformed, "request.malformed", field.Length == 0 ? "The body is not JSON that can be read." : $"'{field}' is not of the right type.")
+        {
+            Fields = field.Length == 0 ? [] : [new(field, "wrong_type", "Not of the right type.")],
+        };
+    }
+
+    [LoggerMessage(LogLevel.Error, "Request {RequestId} failed")]
+    private static partial void Unhandled(ILogger logger, string requestId, Exception exception);
+
+    [LoggerMessage(LogLevel.Warning, "Request {RequestId} found no database: {Reason}")]
+    private static partial void NoDatabase(ILogger logger, string requestId, string reason);
+}

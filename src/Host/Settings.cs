@@ -1,0 +1,191 @@
+using System.Globalization;
+using System.Net;
+using System.Security.Cryptography;
+using Npgsql;
+using VoicePlatform.LiveKit;
+using VoicePlatform.LiveKit.Tokens;
+
+namespace VoicePlatform.Host;
+
+/// <summary>A setting is missing or wrong; the message says what to do, in one sentence.</summary>
+internal sealed class SettingsException(string message) : Exception(message);
+
+/// <summary>
+/// The settings that the host itself needs, read from the environment (or appsettings) and checked before anything starts.
+/// What only one module needs, that module reads. Secrets that nobody gave are made once and kept in DATA_DIR.
+/// </summary>
+internal sealed class Settings
+{
+    private readonly IConfiguration _configuration;
+
+    public Settings(IConfiguration configuration)
+    {
+        _configuration = configuration;
+        IsDevelopment = OneOf("VOICEPLATFORM_ENV", "development", "development", "production") == "development";
+        DataDir = Path.GetFullPath(Text("DATA_DIR") ?? ".data");
+        DatabaseUrl = Text("DATABASE_URL") ?? throw new SettingsException("DATABASE_URL is not set: give a PostgreSQL connection string, or start with ./run, which brings its own database.");
+        MigrateDatabaseUrl = Text("MIGRATE_DATABASE_URL") ?? DatabaseUrl;
+        Bind = Address("EMBEDDED_BIND", "127.0.0.1");
+        PublicAddress = Text("EMBEDDED_PUBLIC_IP") is null ? Bind : Address("EMBEDDED_PUBLIC_IP", "");
+        LiveKitPort = Port("EMBEDDED_LIVEKIT_PORT", 7880);
+        MediaUdpPort = Port("EMBEDDED_MEDIA_UDP_PORT", 7882);
+        RestPort = Port("PORT", 8000);
+        Urls = Text("URLS") ?? $"http://127.0.0.1:{RestPort}";
+        PublicUrl = (Text("PUBLIC_URL") ?? Urls.Split(';')[0]).TrimEnd('/');
+    }
+
+    public bool IsDevelopment { get; }
+    public string DataDir { get; }
+    public string DatabaseUrl { get; }
+
+    /// <summary>The owner's connection, for `migrate`.</summary>
+    public string MigrateDatabaseUrl { get; }
+
+    public IPAddress Bind { get; }
+    public IPAddress PublicAddress { get; }
+    public int RestPort { get; }
+    public int LiveKitPort { get; }
+    public int MediaUdpPort { get; }
+    public string Urls { get; }
+    public string PublicUrl { get; }
+
+    /// <summary>No LIVEKIT_URL: the media server runs in this process.</summary>
+    public bool IsEmbedded => Text("LIVEKIT_URL") is null;
+
+    public string LiveKitPublicUrl => Text("LIVEKIT_PUBLIC_URL") ?? Text("LIVEKIT_URL") ?? $"ws://{PublicAddress}:{LiveKitPort}";
+
+    public LiveKitServer LiveKit()
+    {
+        var key = Text("LIVEKIT_API_KEY");
+        var secret = Text("LIVEKIT_API_SECRET");
+        if ((key is null) != (secret is null))
+        {
+            throw new SettingsException("LIVEKIT_API_KEY and LIVEKIT_API_SECRET belong together: set both or neither.");
+        }
+
+        if (key is null && !IsEmbedded)
+        {
+            throw new SettingsException("LIVEKIT_URL is set, so LIVEKIT_API_KEY and LIVEKIT_API_SECRET are needed too.");
+        }
+
+        try
+        {
+            return LiveKitServer.Create(
+                Text("LIVEKIT_URL") ?? $"ws://{Bind}:{LiveKitPort}",
+                new ApiKey(key ?? Kept("livekit-key", () => "API" + Random(6)), secret ?? Kept("livekit-secret", () => Random(32))));
+        }
+        catch (ArgumentException e)
+        {
+            throw new SettingsException($"LIVEKIT_URL is wrong: {e.Message}");
+        }
+    }
+
+    /// <summary>The key that encrypts secrets at rest, and the one before it while rotating.</summary>
+    public SecretBox SecretBox()
+    {
+        var current = Text("SECRETS_KEY");
+        if (current is null && !IsDevelopment)
+        {
+            throw new SettingsException("SECRETS_KEY is needed in production: a text of at least 32 random characters that encrypts secrets at rest.");
+        }
+
+        if (current is { Length: < 32 })
+        {
+            throw new SettingsException("SECRETS_KEY is too short: at least 32 characters.");
+        }
+
+        return new SecretBox(current ?? Kept("secrets-key", () => Random(32)), Text("SECRETS_KEY_PREVIOUS"));
+    }
+
+    public string PlatformAdminKey() => Text("PLATFORM_ADMIN_KEY") ?? Kept("platform-admin-key", () => "lvp_" + Random(32));
+
+    public NpgsqlDataSource DataSource(string connectionString)
+    {
+        try
+        {
+            return new NpgsqlDataSourceBuilder(ToKeywords(connectionString)).Build();
+        }
+        catch (Exception e) when (e is ArgumentException or FormatException)
+        {
+            throw new SettingsException($"DATABASE_URL is no connection string that can be read: {e.Message}");
+        }
+    }
+
+    /// <summary>Npgsql speaks keywords; everybody else writes postgresql://user:password@host:port/database.</summary>
+    internal static string ToKeywords(string url)
+    {
+        if (!Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("postgres" or "postgresql"))
+        {
+            return url;
+        }
+
+        var credentials = uri.UserInfo.Split(':', 2);
+        var builder = new NpgsqlConnectionStringBuilder
+        {
+            Host = uri.Host,
+            Port = uri.IsDefaultPort ? 5432 : uri.Port,
+            Username = Uri.UnescapeDataString(credentials[0]),
+            Database = Uri.UnescapeDataString(uri.AbsolutePath.Trim('/')),
+        };
+        if (credentials.Length > 1)
+        {
+            builder.Password = Uri.UnescapeDataString(credentials[1]);
+        }
+
+        foreach (var pair in uri.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var (name, value) = pair.Split('=', 2) is [var n, var v] ? (n, v) : (pair, "");
+            builder[name == "sslmode" ? "SSL Mode" : name] = Uri.UnescapeDataString(value);
+        }
+
+        return builder.ConnectionString;
+    }
+
+    private static string Random(int bytes) => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(bytes));
+
+    private string? Text(string name) => _configuration[name] is { Length: > 0 } value ? value : null;
+
+    private string OneOf(string name, string fallback, params string[] allowed)
+    {
+        var value = Text(name) ?? fallback;
+        return allowed.Contains(value) ? value : throw new SettingsException($"{name} is '{value}'; set it to {string.Join(" or ", allowed)}.");
+    }
+
+    private int Port(string name, int fallback) =>
+        Text(name) is not { } text ? fallback
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and < 65536 ? port
+        : throw new SettingsException($"{name} is '{text}'; set it to a port from 1 to 65535.");
+
+    private IPAddress Address(string name, string fallback) =>
+        IPAddress.TryParse(Text(name) ?? fallback, out var address) ? address : throw new SettingsException($"{name} is '{Text(name)}'; set it to an IP address.");
+
+    /// <summary>Made at the first start, kept for the next ones, readable by this user only.</summary>
+    private string Kept(string name, Func<string> make)
+    {
+        var file = Path.Combine(DataDir, "secrets", name);
+        try
+        {
+            if (!File.Exists(file))
+            {
+                Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+                var fresh = $"{file}.{Environment.ProcessId}";
+                File.WriteAllText(fresh, make());
+                File.SetUnixFileMode(fresh, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                try
+                {
+                    File.Move(fresh, file, overwrite: false);
+                }
+                catch (IOException) when (File.Exists(file))
+                {
+                    File.Delete(fresh);     // Another start was first: its secret holds.
+                }
+            }
+
+            return File.ReadAllText(file).Trim();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new SettingsException($"DATA_DIR ({DataDir}) cannot be written: {e.Message}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+using System.Text.Json;
+using VoicePlatform.Contracts.Billing;
+using VoicePlatform.Contracts.Sessions;
+using VoicePlatform.Contracts.Tenants;
+using VoicePlatform.Sessions.Data;
+using VoicePlatform.SharedKernel.Outbox;
+
+namespace VoicePlatform.Sessions.Answers;
+
+internal sealed class FinishSessionHandler(SessionDb db, UnitOfWork unit, IMediator mediator, OutboxWriter outbox, TimeProvider clock, ILogger<FinishSessionHandler> log)
+    : IRequestHandler<FinishSession, Result<Done>>
+{
+    public async Task<Result<Done>> Handle(FinishSession request, CancellationToken cancellationToken)
+    {
+        // Whoever comes first holds the row; the next one waits here and then finds the session ended.
+        var session = await db.Sessions
+            .FromSql($"SELECT * FROM session.sessions WHERE id = {request.SessionId} FOR UPDATE")
+            .SingleOrDefaultAsync(cancellationToken);
+        if (session is null)
+        {
+            return SessionErrors.NotFound;
+        }
+
+        if (session.Status is SessionStatus.Ended)
+        {
+            return default(Done);
+        }
+
+        // A conversation whose process died is charged until somebody last saw it, not until we noticed.
+        var endedAt = request.Reason is EndReasons.AgentLost ? session.LastSeenAt : clock.GetUtcNow();
+        var elapsed = session.StartedAt is { } startedAt ? endedAt - startedAt : TimeSpan.Zero;
+        var usage = await unit.UsageAsync(session.Id, cancellationToken);
+        var charge = await mediator.Send(
+            new SettleHold(session.TenantId, session.Id, session.StartedAt is null ? [] : Pricing.Used(session.TextOnly, usage, elapsed)), cancellationToken);
+        if (!charge.IsOk)
+        {
+            return charge.Error;
+        }
+
+        session.End(request.Reason, charge.Value.Cost, endedAt);
+        await db.SaveChangesAsync(cancellationToken);
+        var lines = await unit.LinesAsync(session.Id, cancellationToken);
+        await mediator.Send(
+            new Announce(session.TenantId, "session.completed", session.Id, Payload(session, lines, usage, charge.Value, elapsed), session.IsTest), cancellationToken);
+        await outbox.PublishAsync(new SessionEnded(session.Id, session.TenantId, session.RoomName, request.Reason), cancellationToken);
+        SessionLog.Ended(log, session.Id, request.Reason, elapsed.TotalSeconds);
+        return default(Done);
+    }
+
+    private static string Payload(Session session, List<StoredLine> lines, List<StoredUsage> usage, Charge charge, TimeSpan elapsed) => Json.Write(new
+    {
+        session_id = session.Id,
+        session.AssistantId,
+        session.AssistantVersion,
+        channel = session.TextOnly ? "text" : "voice",
+        room_name = session.TextOnly ? null : session.RoomName,
+        session.ParticipantIdentity,
+        session.CreatedAt,
+        session.StartedAt,
+        session.EndedAt,
+        duration_s = Math.Round(elapsed.TotalSeconds, 3),
+        session.EndedReason,
+        metadata = Json.Read<JsonElement>(session.Metadata),
+        transcript = lines.Select(l => new { l.Speaker, l.Text, l.StartedAt, l.EndedAt, l.Interrupted, l.Turn }),
+        usage = usage.Select(u => new { u.Component, u.Provider, u.Model, u.Unit, u.Quantity }),
+        cost = new
+        {
+            amount = charge.Cost,
+            unit = Credits.Unit,
+            charge.TransactionId,
+            lines = charge.Lines,
+        },
+    });
+}

@@ -1,0 +1,75 @@
+using Dapper;
+using VoicePlatform.Contracts.Billing;
+using VoicePlatform.Contracts.Sessions;
+using VoicePlatform.Sessions.Data;
+
+namespace VoicePlatform.Sessions.Answers;
+
+/// <summary>Two transactions on purpose: what was said is kept even when the credits for going on are missing.</summary>
+internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandler<ReportProgress, Result<Continuation>>
+{
+    public async Task<Result<Continuation>> Handle(ReportProgress request, CancellationToken cancellationToken)
+    {
+        var kept = await mediator.Send(new Keep(request), cancellationToken);
+        if (!kept.IsOk)
+        {
+            return kept.Error;
+        }
+
+        if (kept.Value.Expected is not { } expected)
+        {
+            return Continuation.Ended;
+        }
+
+        var extended = await mediator.Send(new ExtendHold(kept.Value.TenantId, request.SessionId, expected), cancellationToken);
+        return extended.IsOk ? Continuation.GoOn
+            : extended.Error.Kind is ErrorKind.PaymentRequired ? Continuation.OutOfCredits
+            : extended.Error;
+    }
+
+    internal sealed record Keep(ReportProgress Report) : ICommand<Kept>;
+
+    /// <param name="Expected">What the hold must cover to go on; null when the session has ended.</param>
+    internal sealed record Kept(string TenantId, IReadOnlyList<Measured>? Expected);
+
+    internal sealed class KeepHandler(UnitOfWork unit, TimeProvider clock) : IRequestHandler<Keep, Result<Kept>>
+    {
+        public async Task<Result<Kept>> Handle(Keep request, CancellationToken cancellationToken)
+        {
+            var report = request.Report;
+            var now = clock.GetUtcNow();
+
+            // The row lock orders this report and the session's end: after the end, a late report still keeps its lines but holds nothing.
+            var row = await unit.Connection.QuerySingleOrDefaultAsync<SessionRow>(new(
+                """
+                UPDATE session.sessions SET last_seen_at = CASE WHEN status = 'ended' THEN last_seen_at ELSE @now END WHERE id = @SessionId
+                RETURNING tenant_id, status, started_at, text_only
+                """,
+                new { report.SessionId, now }, unit.Transaction, cancellationToken: cancellationToken));
+            if (row is null)
+            {
+                return SessionErrors.NotFound;
+            }
+
+            await unit.AppendAsync(report.SessionId, report.Lines, report.Turns, row.Status == "ended" ? [] : report.Usage, report.Notes, cancellationToken);
+            if (row.Status == "ended")
+            {
+                return new Kept(row.TenantId, null);
+            }
+
+            // Whole slices, so that the hold is raised once a slice and not with every report.
+            var elapsed = now - (row.StartedAt ?? now);
+            var slices = Math.Ceiling((elapsed + TimeSpan.FromSeconds(1)) / Pricing.Slice);
+            var used = await unit.UsageAsync(report.SessionId, cancellationToken);
+            return new Kept(row.TenantId, Pricing.Ahead(row.TextOnly, used, Pricing.Slice * (slices - 1)));
+        }
+
+        private sealed record SessionRow
+        {
+            public required string TenantId { get; init; }
+            public required string Status { get; init; }
+            public DateTimeOffset? StartedAt { get; init; }
+            public bool TextOnly { get; init; }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+using System.Text.Json;
+
+namespace VoicePlatform.Sessions.Data;
+
+internal enum SessionStatus { Created, Active, Ended }
+
+internal sealed class Session
+{
+    public const int IdentityMaxLength = 128;
+
+    public string Id { get; private init; } = "";
+    public string TenantId { get; private init; } = "";
+    public string AssistantId { get; private init; } = "";
+    public int AssistantVersion { get; private init; }
+    public string RoomName { get; private init; } = "";
+    public string ParticipantIdentity { get; private init; } = "";
+    public bool TextOnly { get; private init; }
+    public bool IsTest { get; private init; }
+    public SessionStatus Status { get; private set; }
+
+    /// <summary>JSON object of texts.</summary>
+    public string Variables { get; private init; } = "{}";
+
+    /// <summary>JSON object, as the tenant gave it.</summary>
+    public string Metadata { get; private init; } = "{}";
+    public int MaxDurationS { get; private init; }
+    public DateTimeOffset CreatedAt { get; private init; }
+    public DateTimeOffset? StartedAt { get; private set; }
+    public DateTimeOffset? EndedAt { get; private set; }
+    public string? EndedReason { get; private set; }
+    public DateTimeOffset? BusyUntil { get; set; }
+
+    /// <summary>When whoever runs it last said so.</summary>
+    public DateTimeOffset LastSeenAt { get; private set; }
+
+    /// <summary>Micro-credits; once ended.</summary>
+    public long? Cost { get; private set; }
+
+    public static Session Open(
+        string tenantId, string assistantId, int version, string identity, bool textOnly, bool isTest,
+        IReadOnlyDictionary<string, string> variables, JsonElement? metadata, int maxDurationS, DateTimeOffset now) => new()
+        {
+            Id = Ids.New(Ids.Session, now),
+            TenantId = tenantId,
+            AssistantId = assistantId,
+            AssistantVersion = version,
+            RoomName = $"agent_{assistantId}_{identity}_{now.ToUnixTimeMilliseconds()}",
+            ParticipantIdentity = identity,
+            TextOnly = textOnly,
+            IsTest = isTest,
+            Status = textOnly ? SessionStatus.Active : SessionStatus.Created,
+            Variables = Json.Write(variables),
+            Metadata = metadata?.GetRawText() ?? "{}",
+            MaxDurationS = maxDurationS,
+            CreatedAt = now,
+            StartedAt = textOnly ? now : null,
+            LastSeenAt = now,
+        };
+
+    /// <summary>The agent is in the room. Again is harmless: a worker that lost its connection comes back.</summary>
+    public Error? Attend(DateTimeOffset now)
+    {
+        if (Status is SessionStatus.Ended)
+        {
+            return SessionErrors.AlreadyEnded;
+        }
+
+        (Status, StartedAt, LastSeenAt) = (SessionStatus.Active, StartedAt ?? now, now);
+        return null;
+    }
+
+    /// <summary>False when it had ended already.</summary>
+    public bool End(string reason, long cost, DateTimeOffset endedAt)
+    {
+        if (Status is SessionStatus.Ended)
+        {
+            return false;
+        }
+
+        (Status, EndedReason, Cost, EndedAt) = (SessionStatus.Ended, reason, cost, endedAt);
+        return true;
+    }
+}

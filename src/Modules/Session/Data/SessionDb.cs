@@ -1,0 +1,20 @@
+namespace VoicePlatform.Sessions.Data;
+
+internal sealed class SessionDb(DbContextOptions<SessionDb> options) : DbContext(options)
+{
+    public DbSet<Session> Sessions => Set<Session>();
+
+    protected override void OnModelCreating(ModelBuilder modelBuilder)
+    {
+        modelBuilder.HasDefaultSchema("session");
+        modelBuilder.Entity<Session>(session =>
+        {
+            session.ToTable("sessions");
+            session.Property(s => s.Status).HasConversion(s => s.ToString().ToLowerInvariant(), text => Enum.Parse<SessionStatus>(text, true));
+            session.Property(s => s.Variables).HasColumnType("jsonb");
+            session.Property(s => s.Metadata).HasColumnType("jsonb");
+            session.Property(s => s.MaxDurationS);
+        });
+        modelBuilder.UseSnakeCaseColumns();
+    }
+}

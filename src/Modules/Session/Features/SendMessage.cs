@@ -1,0 +1,155 @@
+using VoicePlatform.Contracts.Agent;
+using VoicePlatform.Contracts.Assistants;
+using VoicePlatform.Contracts.Billing;
+using VoicePlatform.Contracts.Sessions;
+using VoicePlatform.Sessions.Data;
+
+namespace VoicePlatform.Sessions.Features;
+
+/// <summary>
+/// A text turn: keeps what the user said, asks the assistant outside any transaction, keeps what it answered. One turn at a time;
+/// a turn that died leaves the user's line, and the session free again after a minute.
+/// </summary>
+internal static class SendMessage
+{
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(60);
+
+    public static void Map(RouteGroupBuilder sessions) => sessions
+        .MapPost("/{id}/messages", async (string id, Body body, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(new Command(id, body.Text), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+        .WithName(nameof(SendMessage))
+        .Produces<Response>();
+
+    public sealed record Body(string? Text);
+
+    public sealed record Command(string SessionId, string? Text) : IRequest<Result<Response>>;
+
+    /// <param name="Ended">The assistant ended the conversation with this answer.</param>
+    public sealed record Response(string Text, int Turn, bool Ended);
+
+    internal sealed class Validator : AbstractValidator<Command>
+    {
+        public Validator() => RuleFor(c => c.Text).NotEmpty().MaximumLength(8_000);
+    }
+
+    internal sealed class Handler(IMediator mediator, TimeProvider clock) : IRequestHandler<Command, Result<Response>>
+    {
+        public async Task<Result<Response>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var turn = await mediator.Send(new BeginTurn(command.SessionId, command.Text!), cancellationToken);
+            if (!turn.IsOk)
+            {
+                return turn.Error;
+            }
+
+            var t = turn.Value;
+            using var timeout = new CancellationTokenSource(AnswerTimeout, clock);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
+            Result<TextAnswer> answer;
+            try
+            {
+                answer = await mediator.Send(new AnswerInText(t.Assistant, t.Variables, t.History, command.Text!), either.Token);
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                answer = new Error(ErrorKind.Unavailable, "agent.timeout", "The assistant's model did not answer in time.");
+            }
+            catch (OperationCanceledException)
+            {
+                // The client went away in mid-answer: the turn must not stay busy for it.
+                await mediator.Send(new EndTurn(t, null), CancellationToken.None);
+                throw;
+            }
+
+            // Kept although the client may have gone meanwhile: the answer happened and is charged.
+            var kept = await mediator.Send(new EndTurn(t, answer.IsOk ? answer.Value : null), CancellationToken.None);
+            if (!answer.IsOk || !kept.IsOk)
+            {
+                return answer.Error ?? kept.Error!;
+            }
+
+            return new Response(answer.Value.Text, t.Turn, answer.Value.EndsConversation);
+        }
+    }
+
+    internal sealed record BeginTurn(string SessionId, string Text) : ICommand<OpenTurn>;
+
+    internal sealed record OpenTurn(
+        string SessionId, string TenantId, int Turn, int Seq, AssistantDocument Assistant, IReadOnlyDictionary<string, string> Variables,
+        IReadOnlyList<TextLine> History, IReadOnlyList<StoredUsage> UsedBefore);
+
+    internal sealed class BeginTurnHandler(SessionDb db, UnitOfWork unit, IMediator mediator, Caller caller, TimeProvider clock) : IRequestHandler<BeginTurn, Result<OpenTurn>>
+    {
+        public async Task<Result<OpenTurn>> Handle(BeginTurn request, CancellationToken cancellationToken)
+        {
+            var now = clock.GetUtcNow();
+            var session = await db.Sessions
+                .FromSql($"SELECT * FROM session.sessions WHERE id = {request.SessionId} AND tenant_id = {caller.TenantId} FOR UPDATE")
+                .SingleOrDefaultAsync(cancellationToken);
+            if (session is null)
+            {
+                return SessionErrors.NotFound;
+            }
+
+            if (session.Status is SessionStatus.Ended || session.BusyUntil > now || !session.TextOnly)
+            {
+                return session.Status is SessionStatus.Ended ? SessionErrors.AlreadyEnded : session.TextOnly ? SessionErrors.Busy : SessionErrors.IsVoice;
+            }
+
+            var used = await unit.UsageAsync(session.Id, cancellationToken);
+            var covered = await mediator.Send(new ExtendHold(session.TenantId, session.Id, Pricing.Ahead(true, used, TimeSpan.Zero)), cancellationToken);
+            if (!covered.IsOk)
+            {
+                return covered.Error;
+            }
+
+            var assistant = await mediator.Send(new FindAssistant(session.TenantId, session.AssistantId, session.AssistantVersion), cancellationToken);
+            if (!assistant.IsOk)
+            {
+                return assistant.Error;
+            }
+
+            session.BusyUntil = now + AnswerTimeout + TimeSpan.FromSeconds(5);
+            session.Attend(now);
+            await db.SaveChangesAsync(cancellationToken);
+
+            var lines = await unit.LinesAsync(session.Id, cancellationToken);
+            var (seq, turn) = lines.Count == 0 ? (1, 1) : (lines[^1].Seq + 1, lines[^1].Turn + 1);
+            await unit.AppendAsync(session.Id, [new(seq, turn, Speaker.User, request.Text, now, now, false)], [], [], [], cancellationToken);
+
+            var values = Placeholders.Values(assistant.Value.Document, session.Variables, session.Metadata);
+            return new OpenTurn(
+                session.Id, session.TenantId, turn, seq, Placeholders.Fill(assistant.Value.Document, values, new SortedSet<string>()), values,
+                lines.ConvertAll(l => new TextLine(l.Speaker == "agent" ? Speaker.Agent : Speaker.User, l.Text)), used);
+        }
+    }
+
+    /// <param name="Answer">Null when there was none.</param>
+    internal sealed record EndTurn(OpenTurn Turn, TextAnswer? Answer) : ICommand<Done>;
+
+    internal sealed class EndTurnHandler(SessionDb db, UnitOfWork unit, IMediator mediator, TimeProvider clock) : IRequestHandler<EndTurn, Result<Done>>
+    {
+        public async Task<Result<Done>> Handle(EndTurn request, CancellationToken cancellationToken)
+        {
+            var turn = request.Turn;
+            var session = await db.Sessions.FromSql($"SELECT * FROM session.sessions WHERE id = {turn.SessionId} FOR UPDATE").SingleAsync(cancellationToken);
+            session.BusyUntil = null;
+            await db.SaveChangesAsync(cancellationToken);
+            if (request.Answer is not { } answer || session.Status is SessionStatus.Ended)
+            {
+                return default(Done);
+            }
+
+            var now = clock.GetUtcNow();
+            var usage = answer.Usage.Append(new UsageTotal("message", "platform", "text", "message", 1)).Select(u => u with { Quantity = u.Quantity + Before(u) });
+            await unit.AppendAsync(
+                turn.SessionId, [new(turn.Seq + 1, turn.Turn, Speaker.Agent, answer.Text, now, now, false)], [], usage.ToList(), [], cancellationToken);
+            return answer.EndsConversation
+                ? await mediator.Send(new FinishSession(turn.SessionId, EndReasons.AssistantEnded), cancellationToken)
+                : default(Done);
+
+            long Before(UsageTotal u) =>
+                turn.UsedBefore.FirstOrDefault(b => (b.Component, b.Provider, b.Model) == (u.Component, u.Provider, u.Model))?.Quantity ?? 0;
+        }
+    }
+}

@@ -1,0 +1,53 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using VoicePlatform.Contracts.Assistants;
+
+namespace VoicePlatform.Sessions;
+
+/// <summary>Replaces {{name}} from variables, then metadata, and {{metadata.name}}. An unknown name stays as it is and is reported.</summary>
+internal static partial class Placeholders
+{
+    public static AssistantDocument Fill(AssistantDocument document, IReadOnlyDictionary<string, string> values, ICollection<string> unknown)
+    {
+        return document with
+        {
+            Prompt = Replace(document.Prompt),
+            Greeting = document.Greeting with { Text = Replace(document.Greeting.Text) },
+        };
+
+        string Replace(string text) => Name().Replace(text, match =>
+        {
+            var name = match.Groups["name"].Value;
+            if (values.TryGetValue(name, out var value))
+            {
+                return value;
+            }
+
+            unknown.Add(name);
+            return match.Value;
+        });
+    }
+
+    /// <summary>All that can be replaced: the assistant's defaults, over them the metadata, over it the session's variables.</summary>
+    public static Dictionary<string, string> Values(AssistantDocument document, string variablesJson, string metadataJson)
+    {
+        var values = new Dictionary<string, string>(document.Variables);
+        foreach (var field in Json.Read<JsonElement>(metadataJson).EnumerateObject())
+        {
+            if (field.Value.ValueKind is JsonValueKind.String or JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False)
+            {
+                values[field.Name] = values["metadata." + field.Name] = field.Value.ToString();
+            }
+        }
+
+        foreach (var (name, value) in Json.Read<Dictionary<string, string>>(variablesJson))
+        {
+            values[name] = value;
+        }
+
+        return values;
+    }
+
+    [GeneratedRegex(@"\{\{\s*(?<name>[A-Za-z_][A-Za-z0-9_.]{0,127})\s*\}\}", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    private static partial Regex Name();
+}

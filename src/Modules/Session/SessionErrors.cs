@@ -1,0 +1,11 @@
+namespace VoicePlatform.Sessions;
+
+internal static class SessionErrors
+{
+    public static readonly Error NotFound = new(ErrorKind.NotFound, "session.not_found", "No such session.");
+    public static readonly Error AlreadyEnded = new(ErrorKind.Conflict, "session.already_ended", "The session has ended.");
+    public static readonly Error IsVoice = new(ErrorKind.Conflict, "session.is_voice", "This session is spoken: send text into its room on topic lk.chat instead.");
+    public static readonly Error Busy = new(ErrorKind.Conflict, "session.busy", "The assistant is still answering the message before this one.");
+    public static readonly Error TextArchitecture = Error.Field("assistant_id", "text_only", "This assistant answers in text only: start the session with 'text_only': true.");
+    public static readonly Error MediaUnavailable = new(ErrorKind.Unavailable, "media.unavailable", "The media server does not answer.");
+}

@@ -1,0 +1,13 @@
+namespace VoicePlatform.Sessions;
+
+internal static partial class SessionLog
+{
+    [LoggerMessage(LogLevel.Warning, "The room of session {SessionId} could not be made")]
+    public static partial void RoomFailed(ILogger logger, string sessionId, Exception exception);
+
+    [LoggerMessage(LogLevel.Information, "Session {SessionId} ended: {Reason}, {DurationSeconds} s")]
+    public static partial void Ended(ILogger logger, string sessionId, string reason, double durationSeconds);
+
+    [LoggerMessage(LogLevel.Warning, "A LiveKit webhook was refused: {Refusal}")]
+    public static partial void WebhookRefused(ILogger logger, string refusal);
+}
