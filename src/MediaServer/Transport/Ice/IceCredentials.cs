@@ -33,7 +33,8 @@ internal sealed class IceCredentials
     /// <summary>Splits a STUN user name into the key of our ufrag and the client's; false when it is not of our making.</summary>
     public static bool TryParse(ReadOnlySpan<byte> username, out ulong key, out ReadOnlySpan<byte> remoteUfrag)
     {
-        (key, remoteUfrag) = (0, default);
+        key = 0;
+        remoteUfrag = default;
         if (username.Length < UfragLength + 2 || username[UfragLength] != ':')
         {
             return false;

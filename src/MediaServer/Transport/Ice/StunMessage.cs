@@ -33,8 +33,12 @@ internal readonly ref struct StunMessage
 
     private StunMessage(ReadOnlySpan<byte> datagram, ReadOnlySpan<byte> username, int integrityAt, bool useCandidate, bool isControlled, ReadOnlySpan<byte> mapped)
     {
-        (_datagram, Username, _integrityAt) = (datagram, username, integrityAt);
-        (UseCandidate, IsControlled, XorMappedAddress) = (useCandidate, isControlled, mapped);
+        _datagram = datagram;
+        _integrityAt = integrityAt;
+        Username = username;
+        UseCandidate = useCandidate;
+        IsControlled = isControlled;
+        XorMappedAddress = mapped;
         Type = BinaryPrimitives.ReadUInt16BigEndian(datagram);
     }
 

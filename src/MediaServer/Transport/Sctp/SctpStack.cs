@@ -15,7 +15,7 @@ internal static unsafe class SctpStack
     public static readonly Lock Gate = new();
 
     private static readonly ConcurrentDictionary<nint, SctpAssociation> s_associations = new();
-    private static nint s_lastAddress;
+    private static long s_lastAddress;
     private static bool s_isStarted;
     private static long s_lastTick;
 
@@ -62,7 +62,7 @@ internal static unsafe class SctpStack
 
     internal static nint Register(SctpAssociation association)
     {
-        var address = Interlocked.Increment(ref s_lastAddress);
+        var address = (nint)Interlocked.Increment(ref s_lastAddress);
         s_associations[address] = association;
         UsrSctp.usrsctp_register_address(address);
         return address;
