@@ -77,6 +77,9 @@ public readonly record struct Result<T> : IFailable<Result<T>>
 
     public static Result<T> Failed(Error error) => new(default, error);
 
+    /// <summary>For values of an interface type, which the conversion below cannot take.</summary>
+    public static Result<T> Ok(T value) => new(value, null);
+
     public static implicit operator Result<T>(T value) => new(value, null);
 
     public static implicit operator Result<T>(Error error) => Failed(error);

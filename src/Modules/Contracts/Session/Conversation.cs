@@ -39,15 +39,17 @@ public sealed record UsageTotal(string Component, string Provider, string Model,
 public sealed record SessionNote(DateTimeOffset At, string Kind, string Detail);
 
 /// <summary>
-/// What happened since the last report, and that the conversation is still run. Answers how it goes on: false when the session
-/// has ended elsewhere, or the tenant's credits do not cover the next slice.
+/// What happened since the last report, and that the conversation is still run. Answers how it
+/// goes on: not, when the session has ended elsewhere or the tenant's credits do not cover the next slice.
 /// </summary>
+/// <param name="CallerPresent">The caller has been there: from the first such report on, the conversation counts as started.</param>
 public sealed record ReportProgress(
     string SessionId,
     IReadOnlyList<SpokenLine> Lines,
     IReadOnlyList<TurnTiming> Turns,
     IReadOnlyList<UsageTotal> Usage,
-    IReadOnlyList<SessionNote> Notes) : IRequest<Result<Continuation>>;
+    IReadOnlyList<SessionNote> Notes,
+    bool CallerPresent) : IRequest<Result<Continuation>>;
 
 public enum Continuation { GoOn, Ended, OutOfCredits }
 

@@ -42,10 +42,14 @@ internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandle
             // The row lock orders this report and the session's end: after the end, a late report still keeps its lines but holds nothing.
             var row = await unit.Connection.QuerySingleOrDefaultAsync<SessionRow>(new(
                 """
-                UPDATE session.sessions SET last_seen_at = CASE WHEN status = 'ended' THEN last_seen_at ELSE @now END WHERE id = @SessionId
+                UPDATE session.sessions SET
+                  last_seen_at = CASE WHEN status = 'ended' THEN last_seen_at ELSE @now END,
+                  started_at = CASE WHEN @CallerPresent AND status = 'created' THEN @now ELSE started_at END,
+                  status = CASE WHEN @CallerPresent AND status = 'created' THEN 'active' ELSE status END
+                WHERE id = @SessionId
                 RETURNING tenant_id, status, started_at, text_only
                 """,
-                new { report.SessionId, now }, unit.Transaction, cancellationToken: cancellationToken));
+                new { report.SessionId, report.CallerPresent, now }, unit.Transaction, cancellationToken: cancellationToken));
             if (row is null)
             {
                 return SessionErrors.NotFound;

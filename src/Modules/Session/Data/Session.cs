@@ -65,7 +65,7 @@ internal sealed class Session
             return SessionErrors.AlreadyEnded;
         }
 
-        (Status, StartedAt, LastSeenAt) = (SessionStatus.Active, StartedAt ?? now, now);
+        LastSeenAt = now;
         return null;
     }
 

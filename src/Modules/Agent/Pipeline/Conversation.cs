@@ -1,0 +1,419 @@
+using System.Threading.Channels;
+using VoicePlatform.Agent.Audio;
+using VoicePlatform.Agent.Language;
+using VoicePlatform.Agent.Speech;
+using VoicePlatform.Agent.Turns;
+using VoicePlatform.Contracts.Sessions;
+
+namespace VoicePlatform.Agent.Pipeline;
+
+/// <summary>What a conversation is made of: who listens, thinks and speaks for the assistant.</summary>
+internal sealed record Cast(ISpeechToText Ears, ILanguageModel Mind, ITextToSpeech Voice);
+
+/// <summary>
+/// One conversation. Every change of state happens in RunAsync's loop, on one event at a time, so nothing here takes a lock.
+/// Everything slow runs outside and reports back by posting an event.
+/// </summary>
+internal sealed class Conversation : IReplyObserver
+{
+    private const int MailboxCapacity = 256;
+
+    private static readonly TimeSpan LongestWaitForCaller = TimeSpan.FromMinutes(5);
+
+    private readonly Channel<ConversationEvent> _mailbox = Channel.CreateBounded<ConversationEvent>(
+        new BoundedChannelOptions(MailboxCapacity) { SingleReader = true });
+    private readonly ConversationPlan _plan;
+    private readonly Cast _cast;
+    private readonly IAudioOut _line;
+    private readonly IRoomVoice _room;
+    private readonly Reporter _reporter;
+    private readonly TimeProvider _clock;
+    private readonly TurnMachine _turns;
+    private readonly TurnTimings _timings;
+    private readonly List<Said> _history = [];
+    private readonly Dictionary<(string, string, string), UsageTotal> _used = [];
+    private readonly HashSet<Reply> _cutReplies = [];
+    private readonly DateTimeOffset _createdAt;
+    private Reply? _reply;
+    private SpokenLine? _spoken;
+    private int _turn;
+    private int _seq;
+    private int _failures;
+    private int _reprompts;
+    private bool _callerReady;
+    private DateTimeOffset _startedAt;
+    private DateTimeOffset _lastActivity;
+    private string? _endAfterReply;
+
+    public Conversation(ConversationPlan plan, Cast cast, IAudioOut line, IRoomVoice room, Reporter reporter, TimeProvider clock)
+    {
+        (_plan, _cast, _line, _room, _reporter, _clock) = (plan, cast, line, room, reporter, clock);
+        _turns = new TurnMachine(plan.Assistant.Turn, plan.Assistant.Interruption);
+        _timings = new TurnTimings(clock);
+        _createdAt = _lastActivity = Now;
+    }
+
+    private DateTimeOffset Now => _clock.GetUtcNow();
+
+    private bool AgentSpeaks => _reply is not null && _endAfterReply is null;
+
+    /// <summary>Waits while the mailbox is full: nothing that happened is lost.</summary>
+    public ValueTask PostAsync(ConversationEvent e, CancellationToken ct) => _mailbox.Writer.WriteAsync(e, ct);
+
+    /// <summary>For threads of others that cannot await; they wait instead.</summary>
+    public void Post(ConversationEvent e)
+    {
+        if (!_mailbox.Writer.TryWrite(e))
+        {
+            try
+            {
+                _mailbox.Writer.WriteAsync(e).AsTask().GetAwaiter().GetResult();
+            }
+            catch (ChannelClosedException)
+            {
+                // The conversation is over: nobody needs to know any more.
+            }
+        }
+    }
+
+    /// <summary>Holds the conversation to its end; answers why it ended.</summary>
+    public async Task<string> RunAsync(CancellationToken ct)
+    {
+        await using var wake = _clock.CreateTimer(_ => _mailbox.Writer.TryWrite(new ConversationEvent.Woke()), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        try
+        {
+            _room.ShowState("initializing");
+            string? reason = null;
+            while (reason is null)
+            {
+                wake.Change(DueIn(WakeAt()), Timeout.InfiniteTimeSpan);
+                reason = Handle(await _mailbox.Reader.ReadAsync(ct));
+            }
+
+            return reason;
+        }
+        finally
+        {
+            _mailbox.Writer.TryComplete();
+            if (_reply is not null)
+            {
+                CutReply();
+            }
+
+            foreach (var reply in _cutReplies)
+            {
+                await reply.DisposeAsync();
+            }
+        }
+    }
+
+    void IReplyObserver.SentenceBegins(Reply reply, string sentence) => Post(new ConversationEvent.SentenceBegan(reply, sentence));
+
+    void IReplyObserver.Ended(Reply reply, Exception? error) => Post(new ConversationEvent.ReplyEnded(reply, error));
+
+    void IReplyObserver.Used(UsageTotal usage)
+    {
+        lock (_used)
+        {
+            var key = (usage.Component, usage.Provider, usage.Model);
+            _used[key] = usage = usage with { Quantity = usage.Quantity + (_used.GetValueOrDefault(key)?.Quantity ?? 0) };
+        }
+
+        _reporter.Usage(usage);
+    }
+
+    /// <summary>Answers why the conversation is over; null while it is not.</summary>
+    private string? Handle(ConversationEvent e)
+    {
+        switch (e)
+        {
+            case ConversationEvent.CallerReady when !_callerReady:
+                _callerReady = true;
+                _startedAt = Touch();
+                _reporter.CallerIsPresent();
+                Greet();
+                break;
+            case ConversationEvent.CallerLeft:
+                return _callerReady ? EndReasons.CallerLeft : EndReasons.NeverStarted;
+            case ConversationEvent.Stop stop:
+                return stop.Reason;
+            case ConversationEvent.SpeechStarted started:
+                Touch();
+                _reprompts = 0;
+                Follow(_turns.OnStarted(started.At));
+                break;
+            case ConversationEvent.SpeechStopped stopped:
+                Touch();
+                Follow(_turns.OnStopped(stopped.LastSound));
+                break;
+            case ConversationEvent.Heard { Transcription: Transcription.Partial partial }:
+                ShowCaller(partial.Text, final: false);
+                Follow(_turns.OnPartial(partial.Text, AgentSpeaks));
+                break;
+            case ConversationEvent.Heard { Transcription: Transcription.Final final }:
+                _timings.Recognised(final.Took);
+                Follow(_turns.OnFinal(final.Text, Now, AgentSpeaks));
+                break;
+            case ConversationEvent.Heard { Transcription: Transcription.Failed failed }:
+                _reporter.Note("provider.failed", failed.Error.Message);
+                Follow(_turns.OnFinal("", Now, AgentSpeaks));
+                if (!failed.Error.Retryable)
+                {
+                    return Apologise(EndReasons.AgentFailed);
+                }
+
+                break;
+            case ConversationEvent.Wrote wrote:
+                Touch();
+                CutReply();
+                Answer(wrote.Text);
+                break;
+            case ConversationEvent.SentenceBegan began when began.Reply == _reply:
+                Told(began.Sentence);
+                break;
+            case ConversationEvent.ReplyEnded ended:
+                return ReplyEnded(ended.Reply, ended.Error);
+            case ConversationEvent.ModelFailed failed:
+                _reporter.Note("provider.failed", failed.Error.Message);
+                break;
+            case ConversationEvent.Reported { Continuation: Continuation.Ended }:
+                return EndReasons.Requested;
+            case ConversationEvent.Reported { Continuation: Continuation.OutOfCredits } when _endAfterReply is null:
+                SayGoodbye("Your credits are used up, so I have to end this conversation. Goodbye.", EndReasons.OutOfCredits);
+                break;
+            case ConversationEvent.Woke:
+                return OnTime();
+        }
+
+        return null;
+    }
+
+    private void Greet()
+    {
+        var greeting = _plan.Assistant.Greeting;
+        if (!greeting.SpeakFirst || greeting.Text.Length == 0)
+        {
+            _room.ShowState("listening");
+            return;
+        }
+
+        Start(greeting.Mode is Contracts.Assistants.GreetingMode.Verbatim
+            ? Reply.Fixed(greeting.Text)
+            : _cast.Mind.AnswerAsync(new Prompt(_plan.Assistant, _plan.Variables, [], "", greeting.Text), CancellationToken.None));
+    }
+
+    private void Follow(TurnSignal signal)
+    {
+        switch (signal)
+        {
+            case TurnSignal.Hush:
+                _reply?.Hush();
+                break;
+            case TurnSignal.GoOn:
+                _reporter.Note("interruption.false", "A sound without words did not interrupt the assistant.");
+                _reply?.GoOn();
+                break;
+            case TurnSignal.BargeIn:
+                CutReply();
+                Follow(_turns.OnTime(Now, agentSpeaks: false));
+                break;
+            case TurnSignal.EndOfTurn:
+                var lastSound = _turns.LastSound ?? Now;
+                var text = _turns.TakeTurn();
+                CutReply();
+                _timings.TurnDecided(lastSound, Now);
+                Answer(text);
+                break;
+        }
+    }
+
+    private void Answer(string text)
+    {
+        _turn++;
+        _reporter.Line(new(++_seq, _turn, Speaker.User, text, _turns.LastSound ?? Now, Now, Interrupted: false));
+        ShowCaller(text, final: true);
+        Start(_cast.Mind.AnswerAsync(new Prompt(_plan.Assistant, _plan.Variables, [.. _history], text), CancellationToken.None));
+        _history.Add(new(Speaker.User, text));
+    }
+
+    private void Start(IAsyncEnumerable<Generated> answer)
+    {
+        _room.ShowState("thinking");
+        _spoken = null;
+        _reply = new Reply(_turn, answer, _cast.Voice, _line, _clock, this);
+    }
+
+    /// <summary>A sentence begins to be heard: kept at once, so that a crash loses nothing of it; corrected when it was cut.</summary>
+    private void Told(string sentence)
+    {
+        Touch();
+        if (_spoken is null)
+        {
+            _room.ShowState("speaking");
+            _spoken = new(++_seq, _turn, Speaker.Agent, sentence, Now, Now, Interrupted: false);
+        }
+        else
+        {
+            _spoken = _spoken with { Text = _spoken.Text + " " + sentence, EndedAt = Now };
+        }
+
+        _reporter.Line(_spoken);
+        _room.ShowText(ofCaller: false, $"agent-{_spoken.Seq}", _spoken.Text, final: false);
+    }
+
+    private void CutReply()
+    {
+        if (_reply is not { } reply)
+        {
+            return;
+        }
+
+        var heard = reply.Cut();
+        _cutReplies.Add(reply);
+        _reply = null;
+        CloseLine(reply, heard, interrupted: true);
+        _room.ShowState("listening");
+    }
+
+    private string? ReplyEnded(Reply reply, Exception? error)
+    {
+        if (_cutReplies.Remove(reply))
+        {
+            _ = DisposeQuietlyAsync(reply);     // Its tasks have ended; nothing is left to fail.
+        }
+
+        if (reply != _reply)
+        {
+            return null;
+        }
+
+        Touch();
+        _reply = null;
+        CloseLine(reply, reply.Heard, interrupted: error is not null);
+        _ = DisposeQuietlyAsync(reply);
+        if (error is not null)
+        {
+            _reporter.Note("reply.failed", error is ProviderException p ? p.Message : error.GetType().Name);
+            return Apologise(null);
+        }
+
+        _failures = 0;
+        if (_endAfterReply is not null || reply.EndsConversation)
+        {
+            return _endAfterReply ?? EndReasons.AssistantEnded;
+        }
+
+        _room.ShowState("listening");
+        Follow(_turns.OnTime(Now, agentSpeaks: false));
+        return null;
+    }
+
+    /// <summary>History and transcript keep what was heard, no more.</summary>
+    private void CloseLine(Reply reply, string heard, bool interrupted)
+    {
+        _reporter.Turn(_timings.Of(reply, interrupted));
+        if (_spoken is null)
+        {
+            return;
+        }
+
+        _spoken = _spoken with { Text = interrupted ? heard : _spoken.Text, EndedAt = Now, Interrupted = interrupted };
+        _reporter.Line(_spoken);
+        _room.ShowText(ofCaller: false, $"agent-{_spoken.Seq}", _spoken.Text, final: true);
+        if (_spoken.Text.Length > 0)
+        {
+            _history.Add(new(Speaker.Agent, _spoken.Text));
+        }
+
+        _spoken = null;
+    }
+
+    /// <summary>Silence is never the outcome of a failure: the caller is told. A second failure in a row ends the conversation.</summary>
+    private string? Apologise(string? endReason)
+    {
+        if (_endAfterReply is not null || ++_failures > 2)
+        {
+            return endReason ?? EndReasons.AgentFailed;
+        }
+
+        if (endReason is not null || _failures == 2)
+        {
+            SayGoodbye("I am sorry, something is wrong here and I have to end the conversation. Goodbye.", endReason ?? EndReasons.AgentFailed);
+        }
+        else
+        {
+            Start(Reply.Fixed("I am sorry, something went wrong. Could you say that again?"));
+        }
+
+        return null;
+    }
+
+    private void SayGoodbye(string text, string reason)
+    {
+        CutReply();
+        _endAfterReply = reason;
+        Start(Reply.Fixed(text));
+    }
+
+    private string? OnTime()
+    {
+        if (!_callerReady)
+        {
+            return Now - _createdAt >= LongestWaitForCaller ? EndReasons.NeverStarted : null;
+        }
+
+        if (_endAfterReply is null && Now - _startedAt >= _plan.MaxDuration)
+        {
+            SayGoodbye("We have reached the end of our time. Goodbye.", EndReasons.MaxDuration);
+            return null;
+        }
+
+        if (IdleAt() is { } idle && idle <= Now)
+        {
+            Touch();
+            if (_reprompts++ >= _plan.Assistant.Limits.IdleMaxReprompts)
+            {
+                SayGoodbye("I cannot hear you, so I will end our conversation. Goodbye.", EndReasons.Idle);
+            }
+            else
+            {
+                Start(Reply.Fixed("Are you still there?"));
+            }
+
+            return null;
+        }
+
+        Follow(_turns.OnTime(Now, AgentSpeaks));
+        return null;
+    }
+
+    private DateTimeOffset? IdleAt() =>
+        _plan.Assistant.Limits.IdleRepromptS > 0 && _reply is null && !_turns.CallerSpeaks && _turns.Text.Length == 0
+            ? _lastActivity + TimeSpan.FromSeconds(_plan.Assistant.Limits.IdleRepromptS)
+            : null;
+
+    private DateTimeOffset? WakeAt()
+    {
+        if (!_callerReady)
+        {
+            return _createdAt + LongestWaitForCaller;
+        }
+
+        DateTimeOffset? at = _endAfterReply is null ? _startedAt + _plan.MaxDuration : null;
+        foreach (var other in (ReadOnlySpan<DateTimeOffset?>)[IdleAt(), _turns.WakeAt(AgentSpeaks)])
+        {
+            at = at is null || other < at ? other ?? at : at;
+        }
+
+        return at;
+    }
+
+    private TimeSpan DueIn(DateTimeOffset? at) =>
+        at is null ? Timeout.InfiniteTimeSpan : at <= Now ? TimeSpan.Zero : TimeSpan.FromMilliseconds(Math.Ceiling((at.Value - Now).TotalMilliseconds));
+
+    private DateTimeOffset Touch() => _lastActivity = Now;
+
+    private void ShowCaller(string text, bool final) => _room.ShowText(ofCaller: true, $"caller-{(final ? _turn : _turn + 1)}", text, final);
+
+    private static async Task DisposeQuietlyAsync(Reply reply) => await reply.DisposeAsync();
+}

@@ -1,0 +1,40 @@
+using VoicePlatform.Agent.Speech;
+using VoicePlatform.Contracts.Sessions;
+
+namespace VoicePlatform.Agent.Pipeline;
+
+/// <summary>What happens to a conversation, one at a time, in the order in which it is dealt with.</summary>
+internal abstract record ConversationEvent
+{
+    private ConversationEvent()
+    {
+    }
+
+    /// <summary>The caller is there and can hear.</summary>
+    public sealed record CallerReady : ConversationEvent;
+
+    public sealed record CallerLeft : ConversationEvent;
+
+    public sealed record SpeechStarted(DateTimeOffset At) : ConversationEvent;
+
+    public sealed record SpeechStopped(DateTimeOffset LastSound) : ConversationEvent;
+
+    public sealed record Heard(Transcription Transcription) : ConversationEvent;
+
+    /// <summary>The caller wrote instead of speaking.</summary>
+    public sealed record Wrote(string Text) : ConversationEvent;
+
+    public sealed record SentenceBegan(Reply Reply, string Sentence) : ConversationEvent;
+
+    public sealed record ReplyEnded(Reply Reply, Exception? Error) : ConversationEvent;
+
+    public sealed record ModelFailed(ProviderException Error) : ConversationEvent;
+
+    /// <summary>What the last report was answered with.</summary>
+    public sealed record Reported(Continuation Continuation) : ConversationEvent;
+
+    public sealed record Woke : ConversationEvent;
+
+    /// <summary>Somebody outside ends it.</summary>
+    public sealed record Stop(string Reason) : ConversationEvent;
+}

@@ -1,0 +1,159 @@
+using System.Threading.Channels;
+using VoicePlatform.Agent.Language;
+using VoicePlatform.Agent.Speech;
+using VoicePlatform.Contracts.Sessions;
+
+namespace VoicePlatform.Agent.Pipeline;
+
+/// <summary>What a reply is told while it runs, on its own tasks.</summary>
+internal interface IReplyObserver
+{
+    void SentenceBegins(Reply reply, string sentence);
+
+    void Used(UsageTotal usage);
+
+    void Ended(Reply reply, Exception? error);
+}
+
+/// <summary>
+/// One answer: generated, cut into sentences, spoken and played, each stage as soon as the one before has something. It has its own
+/// cancellation; cutting it keeps only what was heard.
+/// </summary>
+internal sealed class Reply : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _cut = new();
+    private readonly Playout _playout;
+    private readonly TimeProvider _clock;
+    private readonly IReplyObserver _observer;
+    private readonly Task _running;
+
+    public Reply(int turn, IAsyncEnumerable<Generated> answer, ITextToSpeech voice, IAudioOut line, TimeProvider clock, IReplyObserver observer)
+    {
+        (Turn, _clock, _observer) = (turn, clock, observer);
+        StartedAt = clock.GetTimestamp();
+        _playout = new Playout(line, clock, sentence => observer.SentenceBegins(this, sentence));
+        _running = RunAsync(answer, voice);
+    }
+
+    public int Turn { get; }
+
+    public long StartedAt { get; }
+
+    /// <summary>The first text; null before.</summary>
+    public long? FirstTokenAt { get; private set; }
+
+    /// <summary>The first sentence was complete; null before.</summary>
+    public long? FirstSentenceAt { get; private set; }
+
+    /// <summary>The first audio of it was there; null before.</summary>
+    public long? FirstAudioAt { get; private set; }
+
+    public long? FirstSoundAt => _playout.FirstSoundAt;
+
+    /// <summary>The model wants the conversation to end after this.</summary>
+    public bool EndsConversation { get; private set; }
+
+    public string Heard => _playout.Heard;
+
+    public void Hush() => _playout.Hush();
+
+    public void GoOn() => _playout.GoOn();
+
+    /// <summary>Silence at once. Answers what was heard.</summary>
+    public string Cut()
+    {
+        var heard = _playout.Stop();
+        _cut.Cancel();
+        return heard;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Cut();
+        await _running;
+        _cut.Dispose();
+    }
+
+    /// <summary>A fixed text as an answer.</summary>
+    public static async IAsyncEnumerable<Generated> Fixed(string text)
+    {
+        await Task.CompletedTask;
+        yield return new Generated.Text(text);
+    }
+
+    /// <summary>Never fails: the observer is told how it ended.</summary>
+    private async Task RunAsync(IAsyncEnumerable<Generated> answer, ITextToSpeech voice)
+    {
+        await Task.Yield();
+        var sentences = Channel.CreateBounded<string>(8);
+        using var failed = CancellationTokenSource.CreateLinkedTokenSource(_cut.Token);
+        var stages = new[] { GenerateAsync(answer, sentences.Writer, failed.Token), SpeakAsync(sentences.Reader, voice, failed.Token), _playout.RunAsync(failed.Token) };
+        Exception? error = null;
+        await foreach (var stage in Task.WhenEach(stages))
+        {
+            if (!stage.IsCompletedSuccessfully && !_cut.IsCancellationRequested)
+            {
+                error ??= stage.Exception?.InnerException ?? new OperationCanceledException();
+                await failed.CancelAsync();
+            }
+        }
+
+        _observer.Ended(this, error);
+    }
+
+    private async Task GenerateAsync(IAsyncEnumerable<Generated> answer, ChannelWriter<string> sentences, CancellationToken ct)
+    {
+        var splitter = new SentenceSplitter();
+        await foreach (var piece in answer.WithCancellation(ct))
+        {
+            switch (piece)
+            {
+                case Generated.Text text:
+                    FirstTokenAt ??= _clock.GetTimestamp();
+                    foreach (var sentence in splitter.Push(text.Piece))
+                    {
+                        await SendAsync(sentence);
+                    }
+
+                    break;
+                case Generated.Used used:
+                    _observer.Used(used.Total);
+                    break;
+                case Generated.EndConversation:
+                    EndsConversation = true;
+                    break;
+            }
+        }
+
+        if (splitter.Flush() is { } last)
+        {
+            await SendAsync(last);
+        }
+
+        sentences.Complete();
+
+        ValueTask SendAsync(string sentence)
+        {
+            FirstSentenceAt ??= _clock.GetTimestamp();
+            return sentences.WriteAsync(sentence, ct);
+        }
+    }
+
+    private async Task SpeakAsync(ChannelReader<string> sentences, ITextToSpeech voice, CancellationToken ct)
+    {
+        await foreach (var sentence in sentences.ReadAllAsync(ct))
+        {
+            var audio = await _playout.SayAsync(sentence, ct);
+            _observer.Used(new UsageTotal("text_to_speech", voice.Provider, voice.Model, "character", sentence.Length));
+            await foreach (var piece in voice.SpeakAsync(sentence, ct))
+            {
+                FirstAudioAt ??= _clock.GetTimestamp();
+                await audio.WriteAsync(piece, ct);
+            }
+
+            audio.Complete();
+        }
+
+        _playout.Complete();
+    }
+}

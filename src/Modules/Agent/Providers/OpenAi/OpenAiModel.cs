@@ -1,0 +1,103 @@
+using System.ClientModel;
+using System.ClientModel.Primitives;
+using System.Runtime.CompilerServices;
+using OpenAI;
+using OpenAI.Chat;
+using VoicePlatform.Agent.Language;
+using VoicePlatform.Agent.Speech;
+using VoicePlatform.Contracts.Sessions;
+
+namespace VoicePlatform.Agent.Providers.OpenAi;
+
+/// <summary>Any chat model behind OpenAI's HTTP API: OpenAI itself, Ollama, vLLM and the like.</summary>
+internal sealed class OpenAiModel : ILanguageModel
+{
+    private readonly ChatClient _client;
+
+    /// <param name="provider">The name in descriptors and usage: openai, ollama.</param>
+    /// <param name="baseUrl">With /v1 at its end.</param>
+    public OpenAiModel(string provider, string model, Uri baseUrl, string apiKey, TimeSpan timeout)
+    {
+        (Provider, Model) = (provider, model);
+        _client = new ChatClient(model, new ApiKeyCredential(apiKey), new OpenAIClientOptions
+        {
+            Endpoint = baseUrl,
+            NetworkTimeout = timeout,
+
+            // A caller is waiting: whoever calls this decides whether to ask again or another model.
+            RetryPolicy = new ClientRetryPolicy(maxRetries: 0),
+        });
+    }
+
+    public string Provider { get; }
+
+    public string Model { get; }
+
+    public async IAsyncEnumerable<Generated> AnswerAsync(Prompt prompt, [EnumeratorCancellation] CancellationToken ct)
+    {
+        var options = new ChatCompletionOptions { Temperature = (float?)prompt.Assistant.Llm.Temperature };
+        await using var updates = _client.CompleteChatStreamingAsync(Messages(prompt), options, ct).GetAsyncEnumerator(ct);
+        while (true)
+        {
+            try
+            {
+                if (!await updates.MoveNextAsync())
+                {
+                    yield break;
+                }
+            }
+            catch (ClientResultException e)
+            {
+                throw new ProviderException(Provider, $"{Provider}/{Model} answered {e.Status}.", e.Status is 0 or 408 or 429 or >= 500, e);
+            }
+            catch (Exception e) when (e is HttpRequestException or IOException || (e is OperationCanceledException && !ct.IsCancellationRequested))
+            {
+                throw new ProviderException(Provider, $"{Provider}/{Model} could not be reached.", retryable: true, e);
+            }
+
+            foreach (var part in updates.Current.ContentUpdate)
+            {
+                if (part.Text is { Length: > 0 } text)
+                {
+                    yield return new Generated.Text(text);
+                }
+            }
+
+            if (updates.Current.Usage is { } usage)
+            {
+                var cached = usage.InputTokenDetails?.CachedTokenCount ?? 0;
+                yield return Used("llm_input", usage.InputTokenCount - cached);
+                yield return Used("llm_cached_input", cached);
+                yield return Used("llm_output", usage.OutputTokenCount);
+            }
+        }
+    }
+
+    private Generated.Used Used(string component, long tokens) => new(new UsageTotal(component, Provider, Model, "token", tokens));
+
+    private static List<ChatMessage> Messages(Prompt prompt)
+    {
+        var messages = new List<ChatMessage>();
+        if (prompt.Assistant.Prompt.Length > 0)
+        {
+            messages.Add(new SystemChatMessage(prompt.Assistant.Prompt));
+        }
+
+        foreach (var said in prompt.History)
+        {
+            messages.Add(said.Speaker is Speaker.Agent ? new AssistantChatMessage(said.Text) : new UserChatMessage(said.Text));
+        }
+
+        if (prompt.Instructions.Length > 0)
+        {
+            messages.Add(new SystemChatMessage(prompt.Instructions));
+        }
+
+        if (prompt.Text.Length > 0)
+        {
+            messages.Add(new UserChatMessage(prompt.Text));
+        }
+
+        return messages;
+    }
+}

@@ -1,0 +1,98 @@
+using Microsoft.Extensions.Options;
+using VoicePlatform.Agent.Language;
+using VoicePlatform.Agent.Providers.Flite;
+using VoicePlatform.Agent.Providers.OpenAi;
+using VoicePlatform.Agent.Providers.PocketSphinx;
+using VoicePlatform.Agent.Providers.Script;
+using VoicePlatform.Agent.Speech;
+using VoicePlatform.Contracts.Assistants;
+
+namespace VoicePlatform.Agent.Providers;
+
+/// <summary>Finds what a model descriptor names, or says which field names something that is not there.</summary>
+internal sealed class ProviderCatalog(IOptions<AgentOptions> options, PocketSphinxSpeech pocketSphinx, FliteSpeech flite, TimeProvider clock)
+{
+    private static readonly TimeSpan FirstTokenTimeout = TimeSpan.FromSeconds(8);
+
+    private string DefaultLlm =>
+        options.Value.OpenAiApiKey is not null ? "openai/gpt-4o-mini"
+        : options.Value.OllamaBaseUrl is not null ? $"ollama/{options.Value.OllamaModel}"
+        : "local/script";
+
+    public Result<ISpeechToText> Ears(AssistantDocument assistant)
+    {
+        var model = assistant.Stt.Model ?? "local/pocketsphinx";
+        return Split(model) switch
+        {
+            ("local", "pocketsphinx", _) => PocketSphinxSpeech.Missing() is { } missing ? NotReady("stt.model", missing) : Result<ISpeechToText>.Ok(pocketSphinx),
+            _ => Unknown<ISpeechToText>("stt.model", model),
+        };
+    }
+
+    public Result<ITextToSpeech> Voice(AssistantDocument assistant)
+    {
+        var model = assistant.Tts.Model ?? "local/flite:slt";
+        return Split(model) switch
+        {
+            ("local", "flite", var voice) => FliteSpeech.Missing() is { } missing ? NotReady("tts.model", missing)
+                : FliteSpeech.Voices.Contains(voice ?? "slt") ? Result<ITextToSpeech>.Ok(flite.Voice(voice ?? "slt", assistant.Tts.Speed))
+                : Error.Field("tts.model", "unknown_voice", $"flite has the voices {string.Join(", ", FliteSpeech.Voices)}."),
+            _ => Unknown<ITextToSpeech>("tts.model", model),
+        };
+    }
+
+    /// <param name="failed">Told of each model that was given up.</param>
+    public Result<ILanguageModel> Mind(AssistantDocument assistant, Action<ProviderException> failed)
+    {
+        var models = new List<ILanguageModel>();
+        foreach (var (descriptor, field) in assistant.Llm.Fallbacks.Select((f, i) => (f, $"llm.fallbacks[{i}]")).Prepend((assistant.Llm.Model ?? DefaultLlm, "llm.model")))
+        {
+            var model = Single(descriptor, field);
+            if (!model.IsOk)
+            {
+                return model.Error;
+            }
+
+            models.Add(model.Value);
+        }
+
+        return Result<ILanguageModel>.Ok(new FallbackModel(models, FirstTokenTimeout, clock, failed));
+    }
+
+    private Result<ILanguageModel> Single(string descriptor, string field)
+    {
+        var o = options.Value;
+        return Split(descriptor) switch
+        {
+            ("local", "script", _) => Result<ILanguageModel>.Ok(new ScriptModel()),
+            ("openai", var name, _) => o.OpenAiApiKey is { } key
+                ? Result<ILanguageModel>.Ok(new OpenAiModel("openai", name, o.OpenAiBaseUrl, key, FirstTokenTimeout * 4))
+                : NotReady(field, "OPENAI_API_KEY is not set in this installation."),
+            ("ollama", var name, var tag) => o.OllamaBaseUrl is { } url
+                ? Result<ILanguageModel>.Ok(new OpenAiModel("ollama", tag is null ? name : $"{name}:{tag}", WithV1(url), "ollama", o.OllamaTimeout))
+                : NotReady(field, "OLLAMA_BASE_URL is not set in this installation."),
+            _ => Unknown<ILanguageModel>(field, descriptor),
+        };
+    }
+
+    /// <summary>"provider/model:voice" in its parts.</summary>
+    internal static (string Provider, string Model, string? Tail) Split(string descriptor)
+    {
+        var slash = descriptor.IndexOf('/', StringComparison.Ordinal);
+        var (provider, rest) = slash < 0 ? ("", descriptor) : (descriptor[..slash], descriptor[(slash + 1)..]);
+        var colon = rest.IndexOf(':', StringComparison.Ordinal);
+        return colon < 0 ? (provider, rest, null) : (provider, rest[..colon], rest[(colon + 1)..]);
+    }
+
+    /// <summary>Ollama's address is usually given without the path of its OpenAI door.</summary>
+    private static Uri WithV1(Uri url)
+    {
+        var path = url.AbsolutePath.TrimEnd('/');
+        return new Uri(url, path.EndsWith("/v1", StringComparison.Ordinal) ? path : path + "/v1");
+    }
+
+    private static Error NotReady(string field, string why) => Error.Field(field, "provider_unavailable", why);
+
+    private static Result<T> Unknown<T>(string field, string descriptor) =>
+        Error.Field(field, "provider_unknown", $"This installation has no provider for '{descriptor}'.");
+}

@@ -1,0 +1,224 @@
+using VoicePlatform.Contracts.Assistants;
+
+namespace VoicePlatform.Agent.Turns;
+
+/// <summary>What the loop is to do now.</summary>
+internal enum TurnSignal
+{
+    None,
+
+    /// <summary>The caller has finished: answer what was said.</summary>
+    EndOfTurn,
+
+    /// <summary>The caller may be interrupting: fall silent, and decide when it is known whether words were said.</summary>
+    Hush,
+
+    /// <summary>The caller has interrupted: the reply is over.</summary>
+    BargeIn,
+
+    /// <summary>It was no interruption: go on speaking where it stopped.</summary>
+    GoOn,
+}
+
+/// <summary>
+/// Decides who speaks. Pure: no clock, no timer, no task. Three questions, apart: has the caller finished; may this sound stop the
+/// assistant; was that a mistake.
+/// <code>
+/// caller   ___████████████____________
+///             ^Started    ^Stopped (after 300 ms of silence; 'lastSound' is where the speech ended)
+/// words                      ^Final
+/// turn                            ^EndOfTurn at lastSound + endpointing, but not before the words are known
+/// </code>
+/// </summary>
+internal sealed class TurnMachine(TurnSettings turn, InterruptionSettings interruption)
+{
+    /// <summary>How long a recogniser is waited for after the caller fell silent.</summary>
+    private static readonly TimeSpan LongestRecognition = TimeSpan.FromSeconds(8);
+
+    // "I would like a table for": the caller is looking for the next word.
+    private static readonly HashSet<string> Unfinished =
+    [
+        "and", "or", "but", "so", "because", "if", "that", "which", "the", "a", "an", "my", "your", "to", "for", "of", "with", "from", "at", "in", "on",
+        "is", "are", "was", "um", "uh", "like", "than", "as", "by",
+    ];
+
+    // Said to show that one listens, not to take the turn.
+    private static readonly HashSet<string> Backchannels = ["yeah", "yes", "yep", "okay", "ok", "right", "sure", "mhm", "hmm", "aha", "uh-huh", "i see", "all right", "uh huh", "huh"];
+
+    private readonly List<string> _finals = [];
+    private string _partial = "";
+    private DateTimeOffset? _speakingSince;
+    private DateTimeOffset? _lastSound;
+    private DateTimeOffset? _hushedAt;
+    private int _unrecognised;
+
+    public bool CallerSpeaks => _speakingSince is not null;
+
+    public bool IsHushed => _hushedAt is not null;
+
+    /// <summary>The caller's last sound so far, for measuring.</summary>
+    public DateTimeOffset? LastSound => _lastSound;
+
+    /// <summary>What was said in this turn so far.</summary>
+    public string Text => string.Join(' ', _finals);
+
+    /// <summary>When <see cref="OnTime"/> has something to decide; null when nothing is pending.</summary>
+    public DateTimeOffset? WakeAt(bool agentSpeaks) => Earliest(EndAt(), HushAt(agentSpeaks), DecideAt());
+
+    public TurnSignal OnStarted(DateTimeOffset at)
+    {
+        _speakingSince = at;
+        _unrecognised++;
+        return TurnSignal.None;
+    }
+
+    /// <param name="lastSound">When the caller's last sound was; earlier than now by the detector's patience.</param>
+    public TurnSignal OnStopped(DateTimeOffset lastSound)
+    {
+        (_speakingSince, _lastSound) = (null, lastSound);
+        return TurnSignal.None;
+    }
+
+    public TurnSignal OnPartial(string text, bool agentSpeaks)
+    {
+        _partial = text;
+        return agentSpeaks || IsHushed ? Interrupts(Joined(text)) : TurnSignal.None;
+    }
+
+    public TurnSignal OnFinal(string text, DateTimeOffset now, bool agentSpeaks)
+    {
+        _unrecognised = Math.Max(0, _unrecognised - 1);
+        _partial = "";
+        if (!string.IsNullOrWhiteSpace(text))
+        {
+            _finals.Add(text.Trim());
+        }
+
+        if (agentSpeaks || IsHushed)
+        {
+            var signal = Interrupts(Text);
+            if (signal is TurnSignal.BargeIn)
+            {
+                return signal;
+            }
+
+            if (agentSpeaks && !CallerSpeaks && _unrecognised == 0 && !IsHushed)
+            {
+                // Listening noises while the assistant goes on speaking are nobody's turn.
+                _finals.Clear();
+            }
+        }
+
+        return OnTime(now, agentSpeaks);
+    }
+
+    public TurnSignal OnTime(DateTimeOffset now, bool agentSpeaks)
+    {
+        if (HushAt(agentSpeaks) <= now)
+        {
+            _hushedAt = now;
+            return TurnSignal.Hush;
+        }
+
+        if (DecideAt() <= now)
+        {
+            _hushedAt = null;
+            _finals.Clear();
+            return interruption.Resume ? TurnSignal.GoOn : TurnSignal.BargeIn;
+        }
+
+        if (EndAt() <= now)
+        {
+            return TurnSignal.EndOfTurn;
+        }
+
+        return TurnSignal.None;
+    }
+
+    /// <summary>The turn's text; the next turn begins.</summary>
+    public string TakeTurn()
+    {
+        var text = Text;
+        _finals.Clear();
+        _partial = "";
+        _hushedAt = null;
+        if (!CallerSpeaks)
+        {
+            _unrecognised = 0;
+        }
+
+        return text;
+    }
+
+    private DateTimeOffset? EndAt()
+    {
+        if (CallerSpeaks || IsHushed || _lastSound is not { } lastSound)
+        {
+            return null;
+        }
+
+        if (_unrecognised > 0)
+        {
+            return _finals.Count > 0 ? lastSound + LongestRecognition : null;
+        }
+
+        return _finals.Count == 0 ? null
+            : lastSound + TimeSpan.FromSeconds(LooksUnfinished(Text) ? turn.MaxEndpointingS : Math.Min(turn.MinEndpointingS, turn.MaxEndpointingS));
+    }
+
+    private DateTimeOffset? HushAt(bool agentSpeaks) =>
+        interruption.Enabled && agentSpeaks && !IsHushed && _speakingSince is { } since ? since + TimeSpan.FromSeconds(interruption.MinDurationS) : null;
+
+    /// <summary>A pause that brought no words ends: the timeout counts from the caller's silence.</summary>
+    private DateTimeOffset? DecideAt() =>
+        _hushedAt is { } hushed && !CallerSpeaks && _unrecognised == 0
+            ? (_lastSound > hushed ? _lastSound.Value : hushed) + TimeSpan.FromSeconds(_finals.Count > 0 ? 0 : interruption.FalseInterruptionTimeoutS)
+            : null;
+
+    private TurnSignal Interrupts(string text)
+    {
+        if (!interruption.Enabled || IsBackchannel(text))
+        {
+            return TurnSignal.None;
+        }
+
+        var words = text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length;
+        if (words < Math.Max(1, interruption.MinWords) || !IsHushed)
+        {
+            return TurnSignal.None;
+        }
+
+        _hushedAt = null;
+        return TurnSignal.BargeIn;
+    }
+
+    private string Joined(string partial) => _finals.Count == 0 ? partial : Text + " " + partial;
+
+    private static bool LooksUnfinished(string text)
+    {
+        var last = text.AsSpan().TrimEnd();
+        if (last.Length > 0 && last[^1] is '.' or '!' or '?')
+        {
+            return false;
+        }
+
+        var word = last[(last.LastIndexOf(' ') + 1)..].ToString().ToLowerInvariant();
+        return Unfinished.Contains(word) || (last.Length > 0 && last[^1] is ',' or '-' or '…');
+    }
+
+    private static bool IsBackchannel(string text) => Backchannels.Contains(text.Trim().TrimEnd('.', '!', ',').ToLowerInvariant());
+
+    private static DateTimeOffset? Earliest(params ReadOnlySpan<DateTimeOffset?> times)
+    {
+        DateTimeOffset? earliest = null;
+        foreach (var time in times)
+        {
+            if (time is not null && (earliest is null || time < earliest))
+            {
+                earliest = time;
+            }
+        }
+
+        return earliest;
+    }
+}
