@@ -22,7 +22,7 @@ internal sealed partial class Room
                 Negotiate(participant, request.Offer);
                 break;
             case SignalRequest.MessageOneofCase.Trickle:
-                participant.Peer.AddRemoteCandidate(request.Trickle.CandidateInit);
+                // An ICE-lite server learns the client's addresses from its checks.
                 break;
             case SignalRequest.MessageOneofCase.AddTrack:
                 AddTrack(participant, request.AddTrack);

@@ -43,7 +43,9 @@ internal sealed partial class Room
         if (wanted && allowed && !present && track.Audio is { } audio)
         {
             subscriber.Send(PermissionUpdate(track, allowed: true));
-            var forwarding = subscriber.Peer.Subscribe(audio, publisher.Sid, track.Sid);
+
+            // Clients find participant and track in the stream id, parted by a bar.
+            var forwarding = subscriber.Peer.Subscribe(audio, $"{publisher.Sid}|{track.Sid}", track.Sid);
             forwarding.Paused = subscriber.DisabledTracks.Contains(track.Sid);
             subscriber.Subscriptions.Add(track.Sid, new TrackSubscription(track, forwarding));
         }

@@ -9,11 +9,15 @@ internal sealed class SpeakerLevel
     /// <summary>Linear level of -35 dBov.</summary>
     public static readonly double ActiveThreshold = Math.Pow(10, -35.0 / 20);
 
-    private const double Smoothing = 0.5;
+    // An average over about two intervals.
+    private const double Smoothing = 2.0 / 3;
+
+    private const int SilentIntervals = 2;
 
     private const double Steps = 8;
 
     private double _smoothed;
+    private int _silent;
 
     /// <summary>As others were last told: 0 to 1 in eighths; 0: silent.</summary>
     public float Told { get; set; }
@@ -22,7 +26,8 @@ internal sealed class SpeakerLevel
     public float Update(double level)
     {
         _smoothed += (level - _smoothed) * Smoothing;
-        if (_smoothed < ActiveThreshold / 2 || (Told == 0 && level < ActiveThreshold))
+        _silent = level < ActiveThreshold ? _silent + 1 : 0;
+        if (_silent >= SilentIntervals || (_silent > 0 && Told == 0))
         {
             return 0;
         }

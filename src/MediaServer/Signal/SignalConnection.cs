@@ -75,6 +75,8 @@ internal sealed partial class SignalConnection(ILogger log)
                 await ending.CancelAsync();
                 await both.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
+
+            await SocketFrames.LingerAsync(socket, clock);
         }
         finally
         {

@@ -8,6 +8,8 @@ internal static class SocketFrames
 {
     private const int FirstBuffer = 4096;
 
+    private static readonly TimeSpan LingerTime = TimeSpan.FromSeconds(1);
+
     /// <summary>The next message, or null when the other side closed.</summary>
     /// <exception cref="RefusedException">The message is text or too long; close with its status.</exception>
     public static async Task<Frame?> ReadAsync(WebSocket socket, int maxBytes, CancellationToken stopping)
@@ -54,6 +56,30 @@ internal static class SocketFrames
         {
             ArrayPool<byte>.Shared.Return(buffer);
             throw;
+        }
+    }
+
+    /// <summary>
+    /// After our close frame: waits a moment for the other side's, so that it is read before the connection goes. Never throws.
+    /// </summary>
+    public static async Task LingerAsync(WebSocket socket, TimeProvider clock)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
+        try
+        {
+            using var patience = new CancellationTokenSource(LingerTime, clock);
+            while (socket.State is WebSocketState.CloseSent)
+            {
+                await socket.ReceiveAsync(buffer.AsMemory(), patience.Token);
+            }
+        }
+        catch (Exception e) when (e is WebSocketException or OperationCanceledException or IOException or ObjectDisposedException or InvalidOperationException)
+        {
+            // It did not answer.
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 

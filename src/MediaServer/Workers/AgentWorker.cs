@@ -114,6 +114,7 @@ internal sealed partial class AgentWorker(
             await Task.WhenAny(writing, Task.Delay(TimeSpan.FromSeconds(2), clock, CancellationToken.None));
             await ending.CancelAsync();
             await writing;
+            await SocketFrames.LingerAsync(socket, clock);
             socket.Abort();
         }
     }
