@@ -93,6 +93,10 @@ internal sealed partial class MediaTransport : IAsyncDisposable
         return peer;
     }
 
+    /// <summary>A source inside this process that peers can subscribe to.</summary>
+    /// <param name="name">Takes the place of the mid in logs.</param>
+    public InjectedAudio CreateSource(string name) => new(name, _clock);
+
     public async ValueTask DisposeAsync()
     {
         if (_stopping.IsSet)

@@ -313,7 +313,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
         }
 
         // The header is in the clear: what belongs to no published track costs no decryption, and no state in the SRTP session.
-        if (!RtpPacket.TryRead(datagram, out var header) || _sections.Find(header) is not { } audio)
+        if (!RtpPacket.TryReadHeader(datagram, out var header) || _sections.Find(header) is not { } audio)
         {
             _transport.Counters.MediaRefused++;
             return;
@@ -403,12 +403,10 @@ internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
         }
     }
 
-    void ISctpObserver.OnAssociationLost()
+    void ISctpObserver.OnAssociationLost(bool byPeer)
     {
-        if (!_isDisposed)
-        {
-            Move(PeerState.Failed);
-        }
+        // Clients abort SCTP before they close DTLS: that is a goodbye, not a failure.
+        Move(byPeer ? PeerState.Closed : PeerState.Failed);
     }
 
     private static Dictionary<string, string> Assigned(IEnumerable<AnsweredSection> answers) => answers
@@ -566,7 +564,6 @@ internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
             DtlsFailed(dtls.Failure ?? "no reason given");
         }
 
-        _sender.IsOpen = false;
         Move(dtls.Progress == DtlsProgress.Failed ? PeerState.Failed : PeerState.Closed);
     }
 
@@ -596,6 +593,11 @@ internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
 
             if (Interlocked.CompareExchange(ref _state, (int)next, (int)now) == (int)now)
             {
+                if (next is PeerState.Failed or PeerState.Closed)
+                {
+                    _sender.IsOpen = false;
+                }
+
                 _observer.OnStateChanged(next);
             }
         }

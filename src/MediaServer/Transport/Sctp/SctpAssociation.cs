@@ -16,7 +16,8 @@ internal interface ISctpObserver
     void OnChannelClosed(ushort stream);
 
     /// <summary>The association ended or could not be made.</summary>
-    void OnAssociationLost();
+    /// <param name="byPeer">The peer ended it, in contrast to one that no longer answers or breaks the protocol.</param>
+    void OnAssociationLost(bool byPeer);
 }
 
 /// <summary>One SCTP association over a DTLS session, with the data channels in it.</summary>
@@ -42,7 +43,7 @@ internal sealed unsafe class SctpAssociation : IDisposable
     private readonly DatagramSender _send;
     private readonly Lock _draining = new();
     private readonly ConcurrentDictionary<ushort, ChannelOpen> _channels = new();
-    private byte[] _message = new byte[64 * 1024];
+    private byte[] _message = new byte[32 * 1024];
     private int _messageLength;
     private nint _address;
     private nint _socket;
@@ -103,7 +104,7 @@ internal sealed unsafe class SctpAssociation : IDisposable
 
         lock (_draining)
         {
-            TakeAll();
+            TakeAll(byPeer: true);
         }
     }
 
@@ -142,7 +143,7 @@ internal sealed unsafe class SctpAssociation : IDisposable
 
         try
         {
-            TakeAll();
+            TakeAll(byPeer: false);
         }
         finally
         {
@@ -261,13 +262,13 @@ internal sealed unsafe class SctpAssociation : IDisposable
         return true;
     }
 
-    private void TakeAll()
+    private void TakeAll(bool byPeer)
     {
         while (TakeOne(out var info, out var flags))
         {
             if ((flags & UsrSctp.MessageNotification) != 0)
             {
-                OnNotification(_message.AsSpan(0, _messageLength));
+                OnNotification(_message.AsSpan(0, _messageLength), byPeer);
                 _messageLength = 0;
             }
             else if ((flags & UsrSctp.MessageEndOfRecord) != 0)
@@ -290,7 +291,7 @@ internal sealed unsafe class SctpAssociation : IDisposable
             {
                 // Longer than announced: the peer breaks the protocol and loses its association.
                 _messageLength = 0;
-                Lose();
+                Lose(byPeer: false);
                 return false;
             }
 
@@ -344,7 +345,7 @@ internal sealed unsafe class SctpAssociation : IDisposable
         }
     }
 
-    private void OnNotification(ReadOnlySpan<byte> notification)
+    private void OnNotification(ReadOnlySpan<byte> notification, bool byPeer)
     {
         // Notifications are in host byte order: type, flags, length, then by type.
         if (notification.Length < 8)
@@ -357,7 +358,7 @@ internal sealed unsafe class SctpAssociation : IDisposable
             case UsrSctp.EventAssociationChange when notification.Length >= 10:
                 if (MemoryMarshal.Read<ushort>(notification[8..]) is UsrSctp.StateLost or UsrSctp.StateShutdownComplete or UsrSctp.StateCannotStart)
                 {
-                    Lose();
+                    Lose(byPeer);
                 }
 
                 break;
@@ -393,12 +394,12 @@ internal sealed unsafe class SctpAssociation : IDisposable
         _observer.OnChannelClosed(stream);
     }
 
-    private void Lose()
+    private void Lose(bool byPeer)
     {
         if (!_isLost)
         {
             _isLost = true;
-            _observer.OnAssociationLost();
+            _observer.OnAssociationLost(byPeer);
         }
     }
 }

@@ -67,6 +67,8 @@ internal sealed class TestClient : IPeerObserver, ISctpObserver, IDisposable
 
     public bool IsUp => _dtls?.Progress == DtlsProgress.Established && _sctp is not null;
 
+    public bool IsClosed => _dtls?.Progress == DtlsProgress.Closed;
+
     public string? DtlsFailure => _dtls?.Failure;
 
     public IPEndPoint LocalEndPoint => (IPEndPoint)_socket.LocalEndPoint!;
@@ -156,6 +158,27 @@ internal sealed class TestClient : IPeerObserver, ISctpObserver, IDisposable
         }
     }
 
+    /// <summary>As <see cref="SendRtp"/>, for packets that may be too broken to be protected.</summary>
+    public void TrySendRtp(ReadOnlySpan<byte> packet)
+    {
+        var buffer = new byte[packet.Length + SrtpSession.MaxTrailer];
+        packet.CopyTo(buffer);
+        lock (_gate)
+        {
+            var length = _outbound!.Protect(buffer, packet.Length);
+            _socket.SendTo(buffer.AsSpan(0, length), _remote!);
+        }
+    }
+
+    /// <summary>Any bytes where an SCTP packet should be.</summary>
+    public void SendSctp(ReadOnlySpan<byte> packet)
+    {
+        lock (_gate)
+        {
+            _dtls!.Write(packet);
+        }
+    }
+
     public void SendRaw(ReadOnlySpan<byte> datagram)
     {
         lock (_gate)
@@ -202,7 +225,7 @@ internal sealed class TestClient : IPeerObserver, ISctpObserver, IDisposable
     {
     }
 
-    void ISctpObserver.OnAssociationLost()
+    void ISctpObserver.OnAssociationLost(bool byPeer)
     {
     }
 
