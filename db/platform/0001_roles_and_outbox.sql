@@ -6,6 +6,9 @@ BEGIN
   END IF;
 END $$;
 
+-- The host reads at start whether it is up to date.
+GRANT SELECT ON public.schema_history TO voiceplatform_app;
+
 CREATE SCHEMA platform;
 GRANT USAGE ON SCHEMA platform TO voiceplatform_app;
 

@@ -99,7 +99,7 @@ internal sealed class Settings
 
     public string PlatformAdminKey() => Text("PLATFORM_ADMIN_KEY") ?? Kept("platform-admin-key", () => "lvp_" + Random(32));
 
-    public NpgsqlDataSource DataSource(string connectionString)
+    public static NpgsqlDataSource DataSource(string connectionString)
     {
         try
         {
@@ -170,7 +170,11 @@ internal sealed class Settings
                 Directory.CreateDirectory(Path.GetDirectoryName(file)!);
                 var fresh = $"{file}.{Environment.ProcessId}";
                 File.WriteAllText(fresh, make());
-                File.SetUnixFileMode(fresh, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                if (!OperatingSystem.IsWindows())
+                {
+                    File.SetUnixFileMode(fresh, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                }
+
                 try
                 {
                     File.Move(fresh, file, overwrite: false);

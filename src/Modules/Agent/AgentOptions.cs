@@ -13,6 +13,9 @@ internal sealed class AgentOptions
     /// <summary>Conversations at a time (AGENT_MAX_SESSIONS); 12 a core unless set.</summary>
     public int MaxSessions { get; private set; }
 
+    /// <summary>How long running conversations may go on when the host stops (AGENT_DRAIN_TIMEOUT_S, seconds): 60, in development 2.</summary>
+    public TimeSpan DrainTimeout { get; private set; }
+
     public string? OpenAiApiKey { get; private set; }
     public Uri OpenAiBaseUrl { get; private set; } = new("https://api.openai.com/v1");
     public Uri? OllamaBaseUrl { get; private set; }
@@ -25,11 +28,12 @@ internal sealed class AgentOptions
     /// <summary>For what is kept between starts (DATA_DIR).</summary>
     public string DataDir { get; private set; } = ".data";
 
-    public void Read(IConfiguration c)
+    public void Read(IConfiguration c, bool isDevelopment)
     {
         AgentName = Text("AGENT_NAME") ?? AgentName;
         Identity = Text("LIVEKIT_AGENT_IDENTITY") ?? Identity;
         MaxSessions = Number("AGENT_MAX_SESSIONS", Environment.ProcessorCount * 12);
+        DrainTimeout = TimeSpan.FromSeconds(Number("AGENT_DRAIN_TIMEOUT_S", isDevelopment ? 2 : 60));
         OpenAiApiKey = Text("OPENAI_API_KEY");
         OpenAiBaseUrl = Url("OPENAI_BASE_URL") ?? OpenAiBaseUrl;
         OllamaBaseUrl = Url("OLLAMA_BASE_URL");

@@ -128,7 +128,8 @@ internal sealed partial class DocumentRules : AbstractValidator<AssistantDocumen
         }
     }
 
-    private void Model(System.Linq.Expressions.Expression<Func<AssistantDocument, ModelChoice>> choice, string name)
+    private void Model<T>(System.Linq.Expressions.Expression<Func<AssistantDocument, T>> choice, string name)
+        where T : ModelChoice
     {
         var read = choice.Compile();
         RuleFor(choice).NotNull();

@@ -1,5 +1,4 @@
 using System.Threading.Channels;
-using VoicePlatform.Agent.Audio;
 using VoicePlatform.Agent.Language;
 using VoicePlatform.Agent.Speech;
 using VoicePlatform.Agent.Turns;
@@ -14,7 +13,9 @@ internal sealed record Cast(ISpeechToText Ears, ILanguageModel Mind, ITextToSpee
 /// One conversation. Every change of state happens in RunAsync's loop, on one event at a time, so nothing here takes a lock.
 /// Everything slow runs outside and reports back by posting an event.
 /// </summary>
+#pragma warning disable CA1001 // RunAsync disposes of every reply it started before it returns.
 internal sealed class Conversation : IReplyObserver
+#pragma warning restore CA1001
 {
     private const int MailboxCapacity = 256;
 
@@ -59,6 +60,9 @@ internal sealed class Conversation : IReplyObserver
 
     /// <summary>Waits while the mailbox is full: nothing that happened is lost.</summary>
     public ValueTask PostAsync(ConversationEvent e, CancellationToken ct) => _mailbox.Writer.WriteAsync(e, ct);
+
+    /// <summary>For what may be lost: a guess that the next one replaces.</summary>
+    public bool TryPost(ConversationEvent e) => _mailbox.Writer.TryWrite(e);
 
     /// <summary>For threads of others that cannot await; they wait instead.</summary>
     public void Post(ConversationEvent e)

@@ -18,6 +18,7 @@ internal sealed class AssistantDb(DbContextOptions<AssistantDb> options) : DbCon
         modelBuilder.Entity<DocumentVersion>(version =>
         {
             version.ToTable("versions");
+            version.HasOne<Assistant>().WithMany().HasForeignKey(v => v.AssistantId);
             version.HasKey(v => new { v.AssistantId, v.Version });
             version.Property(v => v.Document).HasColumnType("jsonb");
         });

@@ -11,10 +11,15 @@ internal sealed class TenantDb(DbContextOptions<TenantDb> options) : DbContext(o
     {
         modelBuilder.HasDefaultSchema("tenant");
         modelBuilder.Entity<Tenant>().ToTable("tenants");
-        modelBuilder.Entity<User>().ToTable("users");
+        modelBuilder.Entity<User>(user =>
+        {
+            user.ToTable("users");
+            user.HasOne<Tenant>().WithMany().HasForeignKey(u => u.TenantId);
+        });
         modelBuilder.Entity<ApiKey>(key =>
         {
             key.ToTable("keys");
+            key.HasOne<User>().WithMany().HasForeignKey(k => k.UserId);
             key.Property(k => k.Mode).HasConversion(m => m.ToString().ToLowerInvariant(), text => Enum.Parse<KeyMode>(text, true));
         });
         modelBuilder.Entity<Webhook>().ToTable("webhooks");

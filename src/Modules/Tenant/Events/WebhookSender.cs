@@ -68,7 +68,7 @@ internal sealed partial class WebhookSender(
         // In order for each subject: a delivery waits while an earlier one of its subject is pending at the same webhook.
         await using var claim = source.CreateCommand(
             """
-            UPDATE tenant.deliveries d SET attempts = attempts + 1, next_attempt_at = $1 + $2
+            UPDATE tenant.deliveries d SET attempts = d.attempts + 1, next_attempt_at = $1 + $2
             FROM (SELECT id FROM tenant.deliveries due WHERE status = 'pending' AND next_attempt_at <= $1
                     AND NOT EXISTS (SELECT FROM tenant.deliveries earlier WHERE earlier.webhook_id = due.webhook_id AND earlier.subject_id = due.subject_id
                                     AND earlier.status = 'pending' AND earlier.sequence < due.sequence)

@@ -153,8 +153,7 @@ internal sealed class PocketSphinxSpeech(int decoders, TimeProvider clock) : ISp
     {
         private const int Capacity = Pcm.SampleRate * 60;
 
-        private readonly Lock _lock = new();        // Guards the buffer and its ends; held for a copy only.
-        private readonly ManualResetEventSlim _more = new(false);
+        private readonly object _lock = new();      // Guards the buffer and its ends; held for a copy only. Pulsed when there is more.
         private short[] _samples = new short[Pcm.SampleRate * 2];
         private int _written;
         private int _read;
@@ -178,9 +177,8 @@ internal sealed class PocketSphinxSpeech(int decoders, TimeProvider clock) : ISp
 
                 samples.CopyTo(_samples.AsSpan(_written));
                 _written += samples.Length;
+                Monitor.Pulse(_lock);
             }
-
-            _more.Set();
         }
 
         public void Complete(long now)
@@ -189,35 +187,24 @@ internal sealed class PocketSphinxSpeech(int decoders, TimeProvider clock) : ISp
             {
                 _complete = true;
                 EndedAt = now;
+                Monitor.Pulse(_lock);
             }
-
-            _more.Set();
         }
 
         /// <summary>Waits for sound. 0: the segment is over.</summary>
         public int Read(Span<short> block)
         {
-            while (true)
+            lock (_lock)
             {
-                lock (_lock)
+                while (_written == _read && !_complete)
                 {
-                    var available = Math.Min(_written - _read, block.Length);
-                    if (available > 0)
-                    {
-                        _samples.AsSpan(_read, available).CopyTo(block);
-                        _read += available;
-                        return available;
-                    }
-
-                    if (_complete)
-                    {
-                        return 0;
-                    }
-
-                    _more.Reset();
+                    Monitor.Wait(_lock);
                 }
 
-                _more.Wait();
+                var available = Math.Min(_written - _read, block.Length);
+                _samples.AsSpan(_read, available).CopyTo(block);
+                _read += available;
+                return available;
             }
         }
     }

@@ -1,0 +1,119 @@
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+using Npgsql;
+using VoicePlatform.Agent;
+using VoicePlatform.Assistants;
+using VoicePlatform.Billing;
+using VoicePlatform.Contracts.Sessions;
+using VoicePlatform.LiveKit.Rtc;
+using VoicePlatform.MediaServer;
+using VoicePlatform.Sessions;
+using VoicePlatform.SharedKernel.Outbox;
+using VoicePlatform.Tenants;
+
+namespace VoicePlatform.Host;
+
+/// <summary>The system's table of contents: what the host is made of, in the order in which it starts.</summary>
+internal static class StartUp
+{
+    public static async Task<int> RunAsync(string[] args)
+    {
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, EnvironmentName = EnvironmentName(), ContentRootPath = AppContext.BaseDirectory });
+        var settings = new Settings(builder.Configuration);
+        if (args is ["migrate"])
+        {
+            await using var owner = Settings.DataSource(settings.MigrateDatabaseUrl);
+            foreach (var name in await Migrations.ApplyAsync(owner, CancellationToken.None))
+            {
+                Console.WriteLine($"applied {name}");
+            }
+
+            return 0;
+        }
+
+        await using var app = Build(builder, settings);
+        if (await Migrations.MissingAsync(app.Services.GetRequiredService<NpgsqlDataSource>(), CancellationToken.None) is { } missing)
+        {
+            throw new SettingsException($"The database lacks migration {missing}: run the host with 'migrate' first.");
+        }
+
+        await app.RunAsync();
+        return 0;
+    }
+
+    public static WebApplication Build(WebApplicationBuilder builder, Settings settings)
+    {
+        builder.Configuration["PLATFORM_ADMIN_KEY"] = settings.PlatformAdminKey();
+        builder.Configuration["DATA_DIR"] = settings.DataDir;
+        builder.WebHost.UseUrls(settings.Urls.Split(';'));
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = 1024 * 1024;
+        });
+        builder.Host.ConfigureHostOptions(o => o.ShutdownTimeout = TimeSpan.FromSeconds(90));
+
+        builder.Services.AddSharedKernel();
+        builder.Services.AddSingleton(settings);
+        builder.Services.AddSingleton(settings.SecretBox());
+        builder.Services.AddSingleton(settings.LiveKit());
+        builder.Services.AddSingleton(new PublicMediaUrl(settings.LiveKitPublicUrl));
+        builder.Services.AddSingleton(_ => Settings.DataSource(settings.DatabaseUrl));
+        builder.Services.AddSingleton(new EventCatalog(typeof(SessionEnded).Assembly));
+        builder.Services.AddExceptionHandler<Failures>();
+        builder.Services.AddProblemDetails();
+        builder.Services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = true);
+        builder.Services.ConfigureHttpJsonOptions(o => Json.Configure(o.SerializerOptions));
+
+        // Before the agent: its worker finds the server listening. Stopped after it, so that conversations can end in their rooms.
+        if (settings.IsEmbedded)
+        {
+            builder.AddEmbeddedLiveKit(settings);
+        }
+
+        builder.AddTenant().AddAssistant().AddSession().AddBilling().AddAgent();
+
+        var app = builder.Build();
+        app.UseRequestIds();
+        app.UseExceptionHandler();
+        app.UseStatusCodePages(StatusPages.WriteAsync);
+        app.UseAuthentication();
+        app.UseAuthorization();
+        app.MapHealth();
+        app.MapTenant().MapAssistant().MapSession().MapBilling();
+        return app;
+    }
+
+    /// <summary>One sentence about what stops the start; null for what is a bug.</summary>
+    public static string? Explain(Exception e) => e switch
+    {
+        SettingsException => e.Message,
+        RtcException => e.Message,
+        AggregateException { InnerExceptions: [var only] } => Explain(only),
+        InvalidOperationException when e.Source is "VoicePlatform.MediaServer" or "VoicePlatform.Agent" or "VoicePlatform.Tenants" => e.Message,
+        PostgresException p when p.SqlState is PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification =>
+            $"The database refuses us ({p.MessageText}): check user and password in DATABASE_URL.",
+        PostgresException { SqlState: PostgresErrorCodes.InvalidCatalogName } p => $"{p.MessageText}: create it, or name another in DATABASE_URL.",
+        NpgsqlException { InnerException: SocketException s } => $"The database does not answer ({s.Message}): start it, or correct DATABASE_URL.",
+        IOException { InnerException: AddressInUseException } => $"{e.Message} Set PORT (or URLS) to a free one, or end what uses it.",
+        _ => null,
+    };
+
+    private static string EnvironmentName() =>
+        Environment.GetEnvironmentVariable("VOICEPLATFORM_ENV") == "production" ? Environments.Production : Environments.Development;
+
+    private static void AddEmbeddedLiveKit(this WebApplicationBuilder builder, Settings settings)
+    {
+        var key = settings.LiveKit().Key;
+        var options = new MediaServerOptions
+        {
+            ApiKeys = new Dictionary<string, string> { [key.Id] = key.Secret },
+            Bind = settings.Bind,
+            Port = settings.LiveKitPort,
+            MediaUdpPort = settings.MediaUdpPort,
+            PublicAddress = settings.PublicAddress,
+            WebhookUrls = [new Uri($"{settings.Urls.Split(';')[0].TrimEnd('/')}/livekit/webhook")],
+        };
+        builder.Services.AddHostedService(p => new EmbeddedServer(options, p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILoggerFactory>()));
+    }
+}

@@ -1,0 +1,30 @@
+using Microsoft.AspNetCore.Diagnostics;
+
+namespace VoicePlatform.Host;
+
+/// <summary>Statuses that no handler wrote a body for (no such route, wrong method) are problems too; and every answer has a request id.</summary>
+internal static class StatusPages
+{
+    private const string RequestIdHeader = "x-request-id";
+
+    public static Task WriteAsync(StatusCodeContext context) => context.HttpContext.WriteProblemAsync(
+        context.HttpContext.Response.StatusCode,
+        context.HttpContext.Response.StatusCode switch
+        {
+            StatusCodes.Status404NotFound => new Error(ErrorKind.NotFound, "route.not_found", "There is nothing at this address."),
+            StatusCodes.Status405MethodNotAllowed => new Error(ErrorKind.Malformed, "route.method_not_allowed", "This address does not take this method."),
+            StatusCodes.Status415UnsupportedMediaType => new Error(ErrorKind.Malformed, "request.media_type", "Send the body as application/json."),
+            var status => new Error(ErrorKind.Malformed, "request.refused", $"The request was refused with status {status}."),
+        });
+
+    public static void UseRequestIds(this IApplicationBuilder app) => app.Use((context, next) =>
+    {
+        // At the last moment: the exception handler clears what was set before.
+        context.Response.OnStarting(() =>
+        {
+            context.Response.Headers[RequestIdHeader] = context.TraceIdentifier;
+            return Task.CompletedTask;
+        });
+        return next(context);
+    });
+}
