@@ -1,0 +1,216 @@
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using VoicePlatform.LiveKit.Protocol;
+using VoicePlatform.MediaServer.Rooms;
+using VoicePlatform.MediaServer.ServerApi;
+using VoicePlatform.MediaServer.Signal;
+using VoicePlatform.MediaServer.Transport;
+using VoicePlatform.MediaServer.Webhooks;
+using VoicePlatform.MediaServer.Workers;
+
+namespace VoicePlatform.MediaServer;
+
+/// <summary>
+/// A LiveKit-compatible single-node server inside this process, on ports of its own. Clients, workers and server SDKs of LiveKit use
+/// it unchanged.
+/// </summary>
+public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
+{
+    /// <summary>The LiveKit version whose behaviour this server follows; clients decide by it what they may use.</summary>
+    public const string CompatibleVersion = "1.13.5";
+
+    private const int ProtocolVersion = 17;
+
+    private readonly MediaServerOptions _options;
+    private readonly TimeProvider _clock;
+    private readonly ILoggerFactory _logs;
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly ServerInfo _server = new()
+    {
+        Version = CompatibleVersion,
+        Protocol = ProtocolVersion,
+        AgentProtocol = 1,
+        NodeId = Sid.Node(),
+    };
+
+    private MediaTransport? _transport;
+    private WebhookSender? _webhooks;
+    private AgentDispatcher? _agents;
+    private RoomDirectory? _rooms;
+    private WebApplication? _web;
+
+    public EmbeddedServer(MediaServerOptions options, TimeProvider clock, ILoggerFactory logs)
+    {
+        if (options.ApiKeys.Count == 0)
+        {
+            throw new ArgumentException("The embedded LiveKit server needs at least one API key.", nameof(options));
+        }
+
+        (_options, _clock, _logs) = (options, clock, logs);
+    }
+
+    /// <summary>The port for signalling, server API and workers, once started.</summary>
+    public int Port { get; private set; }
+
+    /// <summary>The UDP port for media, once started.</summary>
+    public int MediaUdpPort => _transport?.UdpPort ?? 0;
+
+    /// <summary>What clients and workers connect to, once started.</summary>
+    public Uri Url => new UriBuilder("ws", _options.Bind.ToString(), Port).Uri;
+
+    internal RoomDirectory Rooms => _rooms ?? throw new InvalidOperationException("The server is not started.");
+
+    internal WebhookSender Webhooks => _webhooks ?? throw new InvalidOperationException("The server is not started.");
+
+    /// <summary>Opens the ports.</summary>
+    /// <exception cref="InvalidOperationException">A port is taken, or a system library is missing: one sentence that says what to do.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            _transport = new MediaTransport(
+                new TransportOptions { Bind = _options.Bind, UdpPort = _options.MediaUdpPort, PublicAddress = _options.PublicAddress },
+                _clock,
+                _logs);
+            _transport.Start();
+        }
+        catch (TransportException e)
+        {
+            throw new InvalidOperationException(e.Message, e);
+        }
+
+        _webhooks = new WebhookSender(_options, _clock, _logs.CreateLogger<WebhookSender>());
+        _agents = new AgentDispatcher(_options, _clock, _logs.CreateLogger<AgentDispatcher>());
+        _rooms = new RoomDirectory(new RoomServices(_options, _clock, _logs, _transport, _webhooks, _agents, _server));
+        _web = BuildWeb();
+        try
+        {
+            await _web.StartAsync(cancellationToken);
+        }
+        catch (IOException e) when (e.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException or SocketException)
+        {
+            throw new InvalidOperationException(
+                $"Port {_options.Port} of {_options.Bind} is taken: set EMBEDDED_LIVEKIT_PORT to a free port, or end what uses it.",
+                e);
+        }
+
+        var address = _web.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+        Port = new Uri(address).Port;
+    }
+
+    /// <summary>Tells every participant that the server goes away, delivers what webhooks it can, and closes the ports.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        if (_web is null)
+        {
+            await ReleaseAsync();
+            return;
+        }
+
+        await _rooms!.DisposeAsync();
+        await _agents!.DisposeAsync();
+        await _webhooks!.DisposeAsync();
+        await _stopping.CancelAsync();
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(TimeSpan.FromSeconds(3));
+        await _web.StopAsync(patience.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _web.DisposeAsync();
+        _web = null;
+        await ReleaseAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(CancellationToken.None);
+        _stopping.Dispose();
+    }
+
+    private async Task ReleaseAsync()
+    {
+        if (_transport is { } transport)
+        {
+            _transport = null;
+            await transport.DisposeAsync();
+        }
+    }
+
+    private WebApplication BuildWeb()
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Listen(_options.Bind, _options.Port);
+            kestrel.Limits.MaxRequestBodySize = Limits.RequestBytes;
+
+            // The first offer travels in the query of the join request.
+            kestrel.Limits.MaxRequestLineSize = 256 * 1024;
+            kestrel.Limits.MaxRequestBufferSize = 512 * 1024;
+            kestrel.Limits.MaxRequestHeadersTotalSize = 128 * 1024;
+        });
+        builder.Services.AddSingleton(_logs);
+        builder.Services.AddRoutingCore();
+        var web = builder.Build();
+        web.UseWebSockets();
+        web.Use(AllowBrowsersAsync);
+        Map(web);
+        return web;
+    }
+
+    private void Map(WebApplication web)
+    {
+        var callers = new Callers(_options, _clock);
+        var signal = new SignalEndpoint(_rooms!, callers, _options, _clock, _logs);
+        var workers = new WorkerEndpoint(_agents!, callers, _server, _clock, _logs);
+        var api = new TwirpEndpoint(
+            [new RoomApi(_rooms!, _options, _clock).ToService(), new AgentDispatchApi(_rooms!, _agents!).ToService()],
+            callers,
+            _logs.CreateLogger<TwirpEndpoint>());
+        web.Map("/rtc/v1", (HttpContext context) => signal.ConnectAsync(context, _stopping.Token));
+        web.Map("/rtc/v1/validate", (HttpContext context) => signal.ValidateAsync(context, needsRequest: true));
+        web.Map("/rtc/validate", (HttpContext context) => signal.ValidateAsync(context, needsRequest: false));
+        web.Map("/rtc", SignalEndpoint.RefuseOldClientAsync);
+        web.Map("/agent", (HttpContext context) => workers.ConnectAsync(context, _stopping.Token));
+        web.Map("/twirp/{**path}", api.HandleAsync);
+        web.MapGet("/", (HttpContext context) => context.Response.WriteAsync("OK", context.RequestAborted));
+    }
+
+    /// <summary>Browsers call from pages of any origin; what protects is the token.</summary>
+    private static Task AllowBrowsersAsync(HttpContext context, RequestDelegate next)
+    {
+        var headers = context.Response.Headers;
+        headers.AccessControlAllowOrigin = "*";
+        if (!HttpMethods.IsOptions(context.Request.Method))
+        {
+            return next(context);
+        }
+
+        headers.AccessControlAllowMethods = "GET, POST, OPTIONS";
+        headers.AccessControlAllowHeaders = "*, Authorization, Content-Type";
+        headers.AccessControlMaxAge = "86400";
+        context.Response.StatusCode = StatusCodes.Status204NoContent;
+        return Task.CompletedTask;
+    }
+}
+
+/// <summary>Puts the embedded server into a host.</summary>
+public static class EmbeddedServerRegistration
+{
+    /// <summary>Starts and stops the server with the host.</summary>
+    public static IServiceCollection AddEmbeddedLiveKit(this IServiceCollection services, MediaServerOptions options)
+    {
+        services.AddSingleton(provider => new EmbeddedServer(
+            options,
+            provider.GetService<TimeProvider>() ?? TimeProvider.System,
+            provider.GetRequiredService<ILoggerFactory>()));
+        services.AddHostedService(provider => provider.GetRequiredService<EmbeddedServer>());
+        return services;
+    }
+}

@@ -1,0 +1,68 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using VoicePlatform.LiveKit.Protocol;
+using VoicePlatform.MediaServer;
+using VoicePlatform.MediaServer.Webhooks;
+
+namespace VoicePlatform.Tests.MediaServer;
+
+internal sealed class WebhookSenderTests
+{
+    [Test]
+    public async Task A_refused_webhook_is_tried_again_and_the_order_in_a_room_is_kept()
+    {
+        await using var server = await TestServer.StartAsync();
+        var refusals = 2;
+        server.AnswerWebhook = _ => Interlocked.Decrement(ref refusals) >= 0 ? 503 : 200;
+        for (var i = 0; i < 5; i++)
+        {
+            server.Server.Webhooks.Enqueue("r", new WebhookEvent { Event = $"e{i}", Room = new Room { Name = "r" } });
+        }
+
+        await TestServer.Until(() => server.Webhooks.Count == 5, "five webhooks");
+        Assert.That(server.Webhooks.Select(w => w.Event), Is.EqualTo(new[] { "e0", "e1", "e2", "e3", "e4" }));
+        Assert.That(server.Webhooks.Select(w => w.Id), Is.Unique.And.All.StartsWith("EV_"));
+    }
+
+    [Test]
+    public async Task A_receiver_that_is_down_for_one_room_does_not_hold_up_another()
+    {
+        await using var server = await TestServer.StartAsync();
+        server.AnswerWebhook = webhook => webhook.Room.Name == "bad" ? 500 : 200;
+        server.Server.Webhooks.Enqueue("bad", new WebhookEvent { Event = "x", Room = new Room { Name = "bad" } });
+        server.Server.Webhooks.Enqueue("good", new WebhookEvent { Event = "y", Room = new Room { Name = "good" } });
+        await server.WebhookAsync("y");
+    }
+
+    [Test]
+    public async Task What_does_not_fit_is_counted_and_the_count_is_told()
+    {
+        await using var server = await TestServer.StartAsync();
+        using var open = new ManualResetEventSlim();
+        server.AnswerWebhook = _ => open.Wait(5000) ? 200 : 500;
+        for (var i = 0; i < WebhookSender.QueueLength + 7; i++)
+        {
+            server.Server.Webhooks.Enqueue("r", new WebhookEvent { Event = "e", Room = new Room { Name = "r" } });
+        }
+
+        Assert.That(server.Server.Webhooks.Dropped, Is.EqualTo(7));
+        open.Set();
+        await server.WebhookAsync("e", w => w.NumDropped == 7);
+    }
+
+    [Test]
+    public async Task Stopping_waits_only_as_long_as_told_for_a_dead_receiver()
+    {
+        var options = new MediaServerOptions
+        {
+            ApiKeys = new Dictionary<string, string> { ["k"] = "secret-secret-secret-secret" },
+            WebhookUrls = [new Uri("http://127.0.0.1:9/")],
+            WebhookFlushTimeout = TimeSpan.FromMilliseconds(300),
+        };
+        var sender = new WebhookSender(options, TimeProvider.System, NullLogger.Instance);
+        sender.Enqueue("r", new WebhookEvent { Event = "e" });
+        var started = TimeProvider.System.GetTimestamp();
+        await sender.DisposeAsync();
+        Assert.That(TimeProvider.System.GetElapsedTime(started), Is.LessThan(TimeSpan.FromSeconds(2)));
+        Assert.That(sender.Dropped, Is.EqualTo(1));
+    }
+}
