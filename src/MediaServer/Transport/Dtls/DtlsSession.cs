@@ -24,7 +24,7 @@ internal sealed unsafe class DtlsSession : IDisposable
     public const int Mtu = 1200;
 
     private const int RecordHeader = 13;
-    private const int FlightCapacity = 64 * 1024;
+    private const int FlightCapacity = 16 * 1024;
 
     private readonly DatagramSender _send;
     private readonly CertificateFingerprint _expected;

@@ -47,7 +47,12 @@ internal readonly ref struct RtpPacket
     /// <summary>RTP and RTCP share the port; the packet type tells them apart (RFC 5761).</summary>
     public static bool IsRtcp(ReadOnlySpan<byte> packet) => packet.Length >= 2 && (packet[1] & 0x7F) is >= 64 and <= 95;
 
-    public static bool TryRead(ReadOnlySpan<byte> packet, out RtpPacket rtp)
+    public static bool TryRead(ReadOnlySpan<byte> packet, out RtpPacket rtp) => TryRead(packet, isEncrypted: false, out rtp);
+
+    /// <summary>Reads what SRTP leaves in the clear: header and extensions. The payload, padding included, is cipher text.</summary>
+    public static bool TryReadHeader(ReadOnlySpan<byte> packet, out RtpPacket rtp) => TryRead(packet, isEncrypted: true, out rtp);
+
+    private static bool TryRead(ReadOnlySpan<byte> packet, bool isEncrypted, out RtpPacket rtp)
     {
         rtp = default;
         if (packet.Length < HeaderLength || packet[0] >> 6 != 2)
@@ -77,7 +82,7 @@ internal readonly ref struct RtpPacket
             at += length;
         }
 
-        var padding = (packet[0] & 0x20) != 0 ? packet[^1] : 0;
+        var padding = (packet[0] & 0x20) != 0 && !isEncrypted ? packet[^1] : 0;
         if (at + padding > packet.Length)
         {
             return false;

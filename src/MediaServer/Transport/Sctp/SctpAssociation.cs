@@ -16,13 +16,14 @@ internal interface ISctpObserver
     void OnChannelClosed(ushort stream);
 
     /// <summary>The association ended or could not be made.</summary>
-    void OnAssociationLost();
+    /// <param name="byPeer">The peer ended it, in contrast to one that no longer answers or breaks the protocol.</param>
+    void OnAssociationLost(bool byPeer);
 }
 
 /// <summary>One SCTP association over a DTLS session, with the data channels in it.</summary>
 /// <remarks>
-/// Incoming packets put messages into usrsctp's receive queue, which is emptied at once. Messages go to the observer outside the
-/// stack's lock, from one thread at a time (guarded by <c>_draining</c>).
+/// Incoming packets put messages into usrsctp's receive queue, which is emptied at once, outside the stack's lock. One thread receives
+/// and drains (the transport's data thread); any thread may send or dispose.
 /// </remarks>
 internal sealed unsafe class SctpAssociation : IDisposable
 {
@@ -40,9 +41,8 @@ internal sealed unsafe class SctpAssociation : IDisposable
 
     private readonly ISctpObserver _observer;
     private readonly DatagramSender _send;
-    private readonly Lock _draining = new();
     private readonly ConcurrentDictionary<ushort, ChannelOpen> _channels = new();
-    private byte[] _message = new byte[64 * 1024];
+    private byte[] _message = new byte[32 * 1024];
     private int _messageLength;
     private nint _address;
     private nint _socket;
@@ -101,10 +101,7 @@ internal sealed unsafe class SctpAssociation : IDisposable
             }
         }
 
-        lock (_draining)
-        {
-            TakeAll();
-        }
+        TakeAll(byPeer: true);
     }
 
     /// <summary>Opens a channel towards the peer; the peer's acknowledgement needs no waiting for.</summary>
@@ -132,23 +129,7 @@ internal sealed unsafe class SctpAssociation : IDisposable
     }
 
     /// <summary>Takes out what timers put in: the end of the association. Messages are taken out as their packets arrive.</summary>
-    public void Drain()
-    {
-        // Busy means that the receiving thread is taking everything out already.
-        if (!_draining.TryEnter())
-        {
-            return;
-        }
-
-        try
-        {
-            TakeAll();
-        }
-        finally
-        {
-            _draining.Exit();
-        }
-    }
+    public void Drain() => TakeAll(byPeer: false);
 
     public void Dispose()
     {
@@ -261,13 +242,13 @@ internal sealed unsafe class SctpAssociation : IDisposable
         return true;
     }
 
-    private void TakeAll()
+    private void TakeAll(bool byPeer)
     {
         while (TakeOne(out var info, out var flags))
         {
             if ((flags & UsrSctp.MessageNotification) != 0)
             {
-                OnNotification(_message.AsSpan(0, _messageLength));
+                OnNotification(_message.AsSpan(0, _messageLength), byPeer);
                 _messageLength = 0;
             }
             else if ((flags & UsrSctp.MessageEndOfRecord) != 0)
@@ -290,7 +271,7 @@ internal sealed unsafe class SctpAssociation : IDisposable
             {
                 // Longer than announced: the peer breaks the protocol and loses its association.
                 _messageLength = 0;
-                Lose();
+                Lose(byPeer: false);
                 return false;
             }
 
@@ -344,7 +325,7 @@ internal sealed unsafe class SctpAssociation : IDisposable
         }
     }
 
-    private void OnNotification(ReadOnlySpan<byte> notification)
+    private void OnNotification(ReadOnlySpan<byte> notification, bool byPeer)
     {
         // Notifications are in host byte order: type, flags, length, then by type.
         if (notification.Length < 8)
@@ -357,7 +338,7 @@ internal sealed unsafe class SctpAssociation : IDisposable
             case UsrSctp.EventAssociationChange when notification.Length >= 10:
                 if (MemoryMarshal.Read<ushort>(notification[8..]) is UsrSctp.StateLost or UsrSctp.StateShutdownComplete or UsrSctp.StateCannotStart)
                 {
-                    Lose();
+                    Lose(byPeer);
                 }
 
                 break;
@@ -393,12 +374,12 @@ internal sealed unsafe class SctpAssociation : IDisposable
         _observer.OnChannelClosed(stream);
     }
 
-    private void Lose()
+    private void Lose(bool byPeer)
     {
         if (!_isLost)
         {
             _isLost = true;
-            _observer.OnAssociationLost();
+            _observer.OnAssociationLost(byPeer);
         }
     }
 }

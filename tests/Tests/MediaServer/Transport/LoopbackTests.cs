@@ -226,14 +226,17 @@ internal sealed class LoopbackTests
     }
 
     [Test]
-    public void A_client_that_says_goodbye_is_closed_and_one_that_is_thrown_out_is_told()
+    public async Task A_client_that_says_goodbye_is_closed_and_one_that_is_thrown_out_is_told()
     {
         var alice = Connect(c => c.Offers.Data());
         var bob = Connect(c => c.Offers.Data());
         alice.Dispose();
         _clients.Remove(alice);
-        Assert.That(TestClient.Eventually(() => alice.Peer.State is PeerState.Closed or PeerState.Failed), Is.True);
+        Assert.That(TestClient.Eventually(() => alice.Peer.State == PeerState.Closed), Is.True);
         Assert.That(bob.Peer.State, Is.EqualTo(PeerState.Connected));
+
+        await bob.Peer.DisposeAsync();
+        Assert.That(TestClient.Eventually(() => bob.IsClosed), Is.True);
     }
 
     [Test]
@@ -264,6 +267,62 @@ internal sealed class LoopbackTests
         Assert.That(sequences, Is.EqualTo(Enumerable.Range(0, 10).Select(i => (ushort)(sequences[0] + i))));
         var timestamps = bob.Rtp.Select(p => BinaryPrimitives.ReadUInt32BigEndian(p.AsSpan(4))).ToArray();
         Assert.That(timestamps.Zip(timestamps.Skip(1)).All(t => (int)(t.Second - t.First) >= 960), Is.True);
+    }
+
+    [Test]
+    public void A_connection_comes_up_and_delivers_reliably_where_a_tenth_of_the_datagrams_is_lost()
+    {
+        var alice = new TestClient(_server) { Loss = 0.1 };
+        _clients.Add(alice);
+        alice.Offers.Data();
+        alice.Negotiate();
+        alice.Start();
+        Assert.That(TestClient.Eventually(() => alice.Peer.State == PeerState.Connected && alice.IsUp, 30_000), Is.True);
+        alice.OpenChannels();
+        Assert.That(TestClient.Eventually(() => alice.OpenAtServer.Contains(DataChannelKind.Reliable), 30_000), Is.True);
+        for (byte i = 0; i < 50; i++)
+        {
+            Assert.That(alice.SendData(2, [i, .. new byte[3_000]]), Is.True);
+        }
+
+        Assert.That(TestClient.Eventually(() => alice.AtServer.Count == 50, 30_000), Is.True);
+        Assert.That(alice.AtServer.Select(m => m.Message[0]), Is.Ordered);
+    }
+
+    /// <summary>Alone, because it counts the bytes that the whole process allocates.</summary>
+    [Test]
+    [NonParallelizable]
+    public void The_way_from_socket_to_socket_allocates_nothing_per_packet()
+    {
+        var alice = Connect(c => c.Offers.Data().Send("mic", AliceSsrc));
+        var bob = Connect(c => c.Offers.Receive().Data());
+        var source = alice.Published();
+        bob.Peer.Subscribe(source, "PA_alice", "TR_mic");
+        bob.Negotiate();
+        bob.IsDeaf = true;      // its own receiving would be counted too
+        const int Warm = 500;
+        const int Count = 5_000;
+        var packets = Enumerable.Range(0, Warm + Count).Select(i => Packets.Opus(AliceSsrc, (ushort)i, (uint)(960 * i), new byte[60])).ToArray();
+        void Send(int from, int to)
+        {
+            for (var i = from; i < to; i++)
+            {
+                alice.SendRtpLean(packets[i]);
+                while (i - source.PacketsReceived > 100)
+                {
+                    Thread.Yield();
+                }
+            }
+
+            Assert.That(TestClient.Eventually(() => source.PacketsReceived >= to - 50), Is.True);
+        }
+
+        Send(0, Warm);
+        var before = GC.GetTotalAllocatedBytes(precise: true);
+        Send(Warm, Warm + Count);
+        var perPacket = (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)Count;
+        Assert.That(bob.Peer.Stats.PacketsOut, Is.GreaterThan(Count));
+        Assert.That(perPacket, Is.LessThan(16), "timers and checks may allocate a little beside the packets");
     }
 
     [Test]

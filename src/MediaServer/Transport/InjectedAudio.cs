@@ -1,0 +1,48 @@
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using VoicePlatform.MediaServer.Transport.Rtp;
+
+namespace VoicePlatform.MediaServer.Transport;
+
+/// <summary>A track whose audio comes from inside this process (a telephone leg). Peers subscribe to <see cref="Track"/> as to any other.</summary>
+internal sealed class InjectedAudio
+{
+    private const byte OpusType = 111;
+    private const int LevelId = 1;
+    private const int MaxFrame = 1_275;
+
+    private readonly uint _ssrc = (uint)RandomNumberGenerator.GetInt32(1, int.MaxValue);
+    private ushort _sequence;
+    private uint _timestamp;
+    private bool _isFirst = true;
+
+    internal InjectedAudio(string name, MediaClock clock) =>
+        Track = new InboundAudio(name, new AudioFormat(OpusType, Red: null, LevelId, MidId: 0), clock);
+
+    public InboundAudio Track { get; }
+
+    /// <summary>Sends one Opus frame to all subscribers. One thread at a time; allocates nothing.</summary>
+    /// <param name="opus">At most 1,275 bytes.</param>
+    /// <param name="samples">Duration of the frame at 48 kHz, 960 for 20 ms.</param>
+    /// <param name="level">-dBov, 0 (loud) to 127 (silent).</param>
+    [SkipLocalsInit]
+    public void Send(ReadOnlySpan<byte> opus, uint samples, byte level)
+    {
+        if (opus.Length > MaxFrame)
+        {
+            throw new ArgumentException($"An Opus frame has at most {MaxFrame} bytes.", nameof(opus));
+        }
+
+        Span<byte> packet = stackalloc byte[MaxFrame + 64];
+        var header = RtpPacket.WriteHeader(packet, OpusType, _isFirst, _sequence++, _timestamp, _ssrc, LevelId, level, 0, default);
+        opus.CopyTo(packet[header..]);
+        (_isFirst, _timestamp) = (false, _timestamp + samples);
+        if (RtpPacket.TryRead(packet[..(header + opus.Length)], out var rtp))
+        {
+            Track.Receive(rtp);
+        }
+    }
+
+    /// <summary>Passes over silence: the timestamp moves, nothing is sent.</summary>
+    public void Skip(uint samples) => _timestamp += samples;
+}
