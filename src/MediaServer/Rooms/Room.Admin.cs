@@ -19,14 +19,17 @@ internal sealed partial class Room
     public ParticipantInfo? FindParticipant(string identity) => _participants.GetValueOrDefault(identity)?.ToInfo();
 
     /// <summary>False when there is no such participant.</summary>
-    public bool RemoveParticipant(string identity, DisconnectReason reason)
+    public bool RemoveParticipant(
+        string identity,
+        DisconnectReason reason,
+        LeaveRequest.Types.Action action = LeaveRequest.Types.Action.Disconnect)
     {
         if (!_participants.TryGetValue(identity, out var participant))
         {
             return false;
         }
 
-        Remove(participant, reason, LeaveRequest.Types.Action.Disconnect);
+        Remove(participant, reason, action);
         return true;
     }
 

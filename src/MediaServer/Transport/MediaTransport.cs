@@ -1,12 +1,10 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using VoicePlatform.MediaServer.Transport.Dtls;
 using VoicePlatform.MediaServer.Transport.Ice;
 using VoicePlatform.MediaServer.Transport.Sctp;
-using VoicePlatform.MediaServer.Transport.Srtp;
 
 namespace VoicePlatform.MediaServer.Transport;
 
@@ -14,16 +12,17 @@ namespace VoicePlatform.MediaServer.Transport;
 /// One UDP port for all peers. A datagram is STUN, DTLS or SRTP by its first byte (RFC 7983); STUN finds its peer by the ICE user name,
 /// the rest by the address that authentic STUN came from.
 /// </summary>
-/// <remarks>Two threads of its own: one receives, decrypts and forwards; one runs the timers. Neither waits for anything else.</remarks>
+/// <remarks>
+/// Three threads of its own: one receives, decrypts and forwards audio; one does the data channels (SCTP and its timers, messages to the
+/// rooms), so that a burst of data never delays audio; one runs the other timers.
+/// </remarks>
 internal sealed partial class MediaTransport : IAsyncDisposable
 {
     private const int MaxDatagram = 4_096;
     private const int SocketBuffer = 4 * 1024 * 1024;
-    private const int TickMs = 10;
-    private const int PeerTickMs = 50;
-
-    private static readonly Lock s_natives = new();
-    private static bool s_nativesLoaded;
+    private const int DataTickMs = 10;
+    private const int DrainMs = 1_000;
+    private const int TickMs = 50;
 
     private readonly TransportOptions _options;
     private readonly TimeProvider _time;
@@ -36,6 +35,7 @@ internal sealed partial class MediaTransport : IAsyncDisposable
     private Socket? _socket;
     private DtlsIdentity? _identity;
     private Thread? _receiver;
+    private Thread? _data;
     private Thread? _timer;
 
     public MediaTransport(TransportOptions options, TimeProvider clock, ILoggerFactory logs)
@@ -49,6 +49,8 @@ internal sealed partial class MediaTransport : IAsyncDisposable
     public int UdpPort { get; private set; }
 
     public TransportCounters Counters { get; } = new();
+
+    internal SctpInbox Inbox { get; } = new();
 
     internal long ConsentTimeoutMs { get; }
 
@@ -67,13 +69,15 @@ internal sealed partial class MediaTransport : IAsyncDisposable
             throw new TransportException("The media port is bound to all addresses: set EMBEDDED_PUBLIC_IP to the one that clients reach.");
         }
 
-        LoadNatives();
+        NativeLibraries.Load();
         _identity = new DtlsIdentity(_time);
         _socket = Bind();
         UdpPort = ((IPEndPoint)_socket.LocalEndPoint!).Port;
         _receiver = new Thread(Receive) { IsBackground = true, Name = "media receive", Priority = ThreadPriority.AboveNormal };
+        _data = new Thread(Exchange) { IsBackground = true, Name = "media data" };
         _timer = new Thread(Tick) { IsBackground = true, Name = "media timer" };
         _receiver.Start();
+        _data.Start();
         _timer.Start();
         Started(_options.Bind, UdpPort);
     }
@@ -122,11 +126,13 @@ internal sealed partial class MediaTransport : IAsyncDisposable
             }
 
             _receiver?.Join();
+            _data?.Join();
             _timer?.Join();
             _socket.Dispose();
         }
 
         _identity?.Dispose();
+        Inbox.Dispose();
         _stopping.Dispose();
     }
 
@@ -175,36 +181,6 @@ internal sealed partial class MediaTransport : IAsyncDisposable
         catch (ObjectDisposedException)
         {
             Counters.SendFailed++;
-        }
-    }
-
-    private static void LoadNatives()
-    {
-        lock (s_natives)
-        {
-            if (s_nativesLoaded)
-            {
-                return;
-            }
-
-            Require("libssl.so.3", "libssl3");
-            Require("libsrtp2.so.1", "libsrtp2-1");
-            Require("libusrsctp.so.2", "libusrsctp2");
-            if (LibSrtp.srtp_init() != LibSrtp.Ok)
-            {
-                throw new TransportException("libsrtp2 did not pass its self-test: reinstall the package libsrtp2-1.");
-            }
-
-            SctpStack.Start();
-            s_nativesLoaded = true;
-        }
-    }
-
-    private static void Require(string library, string package)
-    {
-        if (!NativeLibrary.TryLoad(library, out _))
-        {
-            throw new TransportException($"The system library {library} is missing: install the package {package}.");
         }
     }
 
@@ -296,32 +272,48 @@ internal sealed partial class MediaTransport : IAsyncDisposable
         peer.OnStun(message, remoteUfrag, key, from);
     }
 
-    private void Tick()
+    private void Exchange()
     {
-        long peersAtMs = 0;
-        while (!_stopping.Wait(TickMs))
+        var packet = GC.AllocateUninitializedArray<byte>(MaxDatagram);
+        long drainedAtMs = 0;
+        while (!_stopping.IsSet)
         {
             try
             {
-                var nowMs = _clock.NowMs;
                 SctpStack.Tick(Environment.TickCount64);
-                if (nowMs - peersAtMs < PeerTickMs)
+                Inbox.Wait(DataTickMs);
+                while (Inbox.Take(packet, out var length) is { } peer)
                 {
-                    continue;
+                    peer.OnSctp(packet.AsSpan(0, length));
                 }
 
-                peersAtMs = nowMs;
-                foreach (var (peer, _) in _peers)
+                if (_clock.NowMs - drainedAtMs >= DrainMs)
                 {
-                    TickOne(peer, nowMs);
+                    drainedAtMs = _clock.NowMs;
+                    foreach (var (peer, _) in _peers)
+                    {
+                        peer.OnDataTick();
+                    }
                 }
             }
-#pragma warning disable CA1031 // the timers of all peers must go on
+#pragma warning disable CA1031 // one peer's fault must not end the data channels of all
             catch (Exception e)
 #pragma warning restore CA1031
             {
                 Counters.Faults++;
-                TimerFault(e);
+                DatagramFault(e);
+            }
+        }
+    }
+
+    private void Tick()
+    {
+        while (!_stopping.Wait(TickMs))
+        {
+            var nowMs = _clock.NowMs;
+            foreach (var (peer, _) in _peers)
+            {
+                TickOne(peer, nowMs);
             }
         }
     }

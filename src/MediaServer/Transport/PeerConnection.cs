@@ -13,8 +13,9 @@ namespace VoicePlatform.MediaServer.Transport;
 /// <summary>One WebRTC peer connection in which the client always offers. Thread-safe.</summary>
 /// <remarks>
 /// Three locks, none held while the observer is called: <c>_negotiation</c> (sections; API threads only), <c>_gate</c> (DTLS and ICE;
-/// receive thread, timer thread, and senders of data), the sender's gate (outgoing SRTP). The SCTP stack's lock may be held when
-/// <c>_gate</c> is taken, never the other way round.
+/// the transport's threads and senders of data), the sender's gate (outgoing SRTP). The SCTP stack's lock may be held when
+/// <c>_gate</c> is taken, never the other way round. <c>_transitions</c> is held while a change of state is told, and taken only by the
+/// transport's threads.
 /// </remarks>
 internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
 {
@@ -29,7 +30,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
     private readonly ILogger _log;
     private readonly Lock _negotiation = new();
     private readonly Lock _gate = new();
-    private readonly Lock _transitions = new();     // orders the reports of the receive and the timer thread
+    private readonly Lock _transitions = new();     // orders the reports of the transport's threads
     private readonly Lock _inboundGate = new();     // the SRTP session of what comes in
     private readonly MediaSections _sections;
     private readonly SrtpSender _sender;
@@ -297,7 +298,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
 
         while (ReadRecord() is var length && length > 0)
         {
-            _sctp?.Receive(_plain.AsSpan(0, length));
+            _transport.Inbox.Add(this, _plain.AsSpan(0, length));
         }
 
         ReportDtlsEnd();
@@ -364,10 +365,15 @@ internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
         if (nowMs - _reportedAtMs >= 1_000 && State is PeerState.Connected)
         {
             _reportedAtMs = nowMs;
-            _sctp?.Drain();
             SendReports(nowMs);
         }
     }
+
+    /// <summary>One SCTP packet. Data thread.</summary>
+    internal void OnSctp(ReadOnlySpan<byte> packet) => _sctp?.Receive(packet);
+
+    /// <summary>Every second. Data thread.</summary>
+    internal void OnDataTick() => _sctp?.Drain();
 
     void ISctpObserver.OnChannelOpen(ushort stream, in ChannelOpen open)
     {

@@ -22,8 +22,8 @@ internal interface ISctpObserver
 
 /// <summary>One SCTP association over a DTLS session, with the data channels in it.</summary>
 /// <remarks>
-/// Incoming packets put messages into usrsctp's receive queue, which is emptied at once. Messages go to the observer outside the
-/// stack's lock, from one thread at a time (guarded by <c>_draining</c>).
+/// Incoming packets put messages into usrsctp's receive queue, which is emptied at once, outside the stack's lock. One thread receives
+/// and drains (the transport's data thread); any thread may send or dispose.
 /// </remarks>
 internal sealed unsafe class SctpAssociation : IDisposable
 {
@@ -41,7 +41,6 @@ internal sealed unsafe class SctpAssociation : IDisposable
 
     private readonly ISctpObserver _observer;
     private readonly DatagramSender _send;
-    private readonly Lock _draining = new();
     private readonly ConcurrentDictionary<ushort, ChannelOpen> _channels = new();
     private byte[] _message = new byte[32 * 1024];
     private int _messageLength;
@@ -102,10 +101,7 @@ internal sealed unsafe class SctpAssociation : IDisposable
             }
         }
 
-        lock (_draining)
-        {
-            TakeAll(byPeer: true);
-        }
+        TakeAll(byPeer: true);
     }
 
     /// <summary>Opens a channel towards the peer; the peer's acknowledgement needs no waiting for.</summary>
@@ -133,23 +129,7 @@ internal sealed unsafe class SctpAssociation : IDisposable
     }
 
     /// <summary>Takes out what timers put in: the end of the association. Messages are taken out as their packets arrive.</summary>
-    public void Drain()
-    {
-        // Busy means that the receiving thread is taking everything out already.
-        if (!_draining.TryEnter())
-        {
-            return;
-        }
-
-        try
-        {
-            TakeAll(byPeer: false);
-        }
-        finally
-        {
-            _draining.Exit();
-        }
-    }
+    public void Drain() => TakeAll(byPeer: false);
 
     public void Dispose()
     {

@@ -106,4 +106,58 @@ internal sealed class HostilePortTests
         Assert.That(TestClient.Eventually(() => alice.Received.Count == 1), Is.True);
         Assert.That(server.Counters.Faults, Is.Zero);
     }
+
+    /// <summary>usrsctp is C: a bug there would take the process down, so what reaches it is tried as hard as what reaches us.</summary>
+    [Test]
+    public async Task Tampered_sctp_chunks_with_right_checksums_end_at_most_their_own_association()
+    {
+        await using var server = new MediaTransport(new TransportOptions { UdpPort = 0 }, TimeProvider.System, NullLoggerFactory.Instance);
+        server.Start();
+        using var alice = new TestClient(server);
+        alice.Offers.Data();
+        alice.Negotiate();
+        alice.Start();
+        Assert.That(TestClient.Eventually(() => alice.IsUp), Is.True);
+        alice.OpenChannels();
+        var random = new Random(9260);
+        for (var round = 0; round < 20; round++)
+        {
+            using var mallory = new TestClient(server);
+            mallory.Offers.Data();
+            mallory.Negotiate();
+            var fromStart = round % 2 == 0;
+            void Tamper(byte[] packet)
+            {
+                // Behind the common header: chunk types, flags, lengths and what is in them.
+                for (var edits = random.Next(4); edits > 0 && packet.Length > 13; edits--)
+                {
+                    var at = random.Next(3) == 0 ? random.Next(12, Math.Min(16, packet.Length)) : random.Next(12, packet.Length);
+                    packet[at] = random.Next(2) == 0 ? (byte)random.Next(256) : (byte)(packet[at] ^ (1 << random.Next(8)));
+                }
+            }
+
+            mallory.Tamper = fromStart ? Tamper : null;
+            mallory.Start();
+            Assert.That(TestClient.Eventually(() => mallory.IsUp), Is.True);
+            if (!fromStart)
+            {
+                mallory.OpenChannels();
+                Assert.That(TestClient.Eventually(() => mallory.OpenAtServer.Count == 3), Is.True);
+                mallory.Tamper = Tamper;
+            }
+
+            var message = new byte[random.Next(1, 5_000)];
+            for (var i = 0; i < 100; i++)
+            {
+                mallory.SendData((ushort)(2 * random.Next(3)), message);
+                mallory.Peer.SendData(DataChannelKind.Reliable, message);
+            }
+
+            await mallory.Peer.DisposeAsync();
+        }
+
+        Assert.That(TestClient.Eventually(() => alice.Peer.SendData(DataChannelKind.Reliable, "fine"u8)), Is.True);
+        Assert.That(TestClient.Eventually(() => alice.Received.Count == 1), Is.True);
+        Assert.That(server.Counters.Faults, Is.Zero);
+    }
 }

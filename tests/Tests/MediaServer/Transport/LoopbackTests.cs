@@ -270,6 +270,62 @@ internal sealed class LoopbackTests
     }
 
     [Test]
+    public void A_connection_comes_up_and_delivers_reliably_where_a_tenth_of_the_datagrams_is_lost()
+    {
+        var alice = new TestClient(_server) { Loss = 0.1 };
+        _clients.Add(alice);
+        alice.Offers.Data();
+        alice.Negotiate();
+        alice.Start();
+        Assert.That(TestClient.Eventually(() => alice.Peer.State == PeerState.Connected && alice.IsUp, 30_000), Is.True);
+        alice.OpenChannels();
+        Assert.That(TestClient.Eventually(() => alice.OpenAtServer.Contains(DataChannelKind.Reliable), 30_000), Is.True);
+        for (byte i = 0; i < 50; i++)
+        {
+            Assert.That(alice.SendData(2, [i, .. new byte[3_000]]), Is.True);
+        }
+
+        Assert.That(TestClient.Eventually(() => alice.AtServer.Count == 50, 30_000), Is.True);
+        Assert.That(alice.AtServer.Select(m => m.Message[0]), Is.Ordered);
+    }
+
+    /// <summary>Alone, because it counts the bytes that the whole process allocates.</summary>
+    [Test]
+    [NonParallelizable]
+    public void The_way_from_socket_to_socket_allocates_nothing_per_packet()
+    {
+        var alice = Connect(c => c.Offers.Data().Send("mic", AliceSsrc));
+        var bob = Connect(c => c.Offers.Receive().Data());
+        var source = alice.Published();
+        bob.Peer.Subscribe(source, "PA_alice", "TR_mic");
+        bob.Negotiate();
+        bob.IsDeaf = true;      // its own receiving would be counted too
+        const int Warm = 500;
+        const int Count = 5_000;
+        var packets = Enumerable.Range(0, Warm + Count).Select(i => Packets.Opus(AliceSsrc, (ushort)i, (uint)(960 * i), new byte[60])).ToArray();
+        void Send(int from, int to)
+        {
+            for (var i = from; i < to; i++)
+            {
+                alice.SendRtpLean(packets[i]);
+                while (i - source.PacketsReceived > 100)
+                {
+                    Thread.Yield();
+                }
+            }
+
+            Assert.That(TestClient.Eventually(() => source.PacketsReceived >= to - 50), Is.True);
+        }
+
+        Send(0, Warm);
+        var before = GC.GetTotalAllocatedBytes(precise: true);
+        Send(Warm, Warm + Count);
+        var perPacket = (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)Count;
+        Assert.That(bob.Peer.Stats.PacketsOut, Is.GreaterThan(Count));
+        Assert.That(perPacket, Is.LessThan(16), "timers and checks may allocate a little beside the packets");
+    }
+
+    [Test]
     public void A_port_in_use_is_said_in_one_sentence()
     {
         var second = new MediaTransport(new TransportOptions { UdpPort = _server.UdpPort }, TimeProvider.System, NullLoggerFactory.Instance);

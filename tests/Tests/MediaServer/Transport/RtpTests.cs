@@ -10,6 +10,9 @@ internal sealed class RtpTests : IAudioSink
 {
     private readonly List<(ushort Sequence, uint Timestamp, byte[] Frame)> _frames = [];
 
+    [SetUp]
+    public void Load() => NativeLibraries.Load();
+
     [Test]
     public void Padding_and_extensions_of_both_forms_are_understood()
     {

@@ -25,11 +25,13 @@ internal sealed class TestClient : IPeerObserver, ISctpObserver, IDisposable
     private readonly MediaTransport _server;
     private Socket _socket = NewSocket();
     private readonly Thread _thread;
+    private readonly Random _random = new(4);
     private DtlsSession? _dtls;
     private SctpAssociation? _sctp;
     private SrtpSession? _outbound;
     private SrtpSession? _inbound;
     private IPEndPoint? _remote;
+    private SocketAddress? _remoteAddress;
     private string _username = "";
     private byte[] _password = [];
     private volatile bool _isStopping;
@@ -68,6 +70,15 @@ internal sealed class TestClient : IPeerObserver, ISctpObserver, IDisposable
     public bool IsUp => _dtls?.Progress == DtlsProgress.Established && _sctp is not null;
 
     public bool IsClosed => _dtls?.Progress == DtlsProgress.Closed;
+
+    /// <summary>Changes outgoing SCTP packets before they are encrypted; the checksum is made right again.</summary>
+    public Action<byte[]>? Tamper { get; set; }
+
+    /// <summary>Drops media unread, for tests that count allocations.</summary>
+    public bool IsDeaf { get; set; }
+
+    /// <summary>Share of outgoing and incoming datagrams that get lost.</summary>
+    public double Loss { get; set; }
 
     public string? DtlsFailure => _dtls?.Failure;
 
@@ -155,6 +166,18 @@ internal sealed class TestClient : IPeerObserver, ISctpObserver, IDisposable
         {
             var length = _outbound!.ProtectRtcp(buffer, packet.Length);
             _socket.SendTo(buffer.AsSpan(0, length), _remote!);
+        }
+    }
+
+    /// <summary>As <see cref="SendRtp"/>, without allocating.</summary>
+    public void SendRtpLean(ReadOnlySpan<byte> packet)
+    {
+        Span<byte> buffer = stackalloc byte[512];
+        packet.CopyTo(buffer);
+        lock (_gate)
+        {
+            _remoteAddress ??= _remote!.Serialize();
+            _socket.SendTo(buffer[.._outbound!.Protect(buffer, packet.Length)], SocketFlags.None, _remoteAddress);
         }
     }
 
@@ -247,7 +270,13 @@ internal sealed class TestClient : IPeerObserver, ISctpObserver, IDisposable
             if (_dtls is null)
             {
                 var fingerprint = CertificateFingerprint.Parse(Regex.Match(answer, "a=fingerprint:sha-256 (\\S+)").Groups[1].Value)!;
-                _dtls = new DtlsSession(_identity, isClient: Value("setup") == "passive", fingerprint, datagram => _socket.SendTo(datagram, _remote));
+                _dtls = new DtlsSession(_identity, isClient: Value("setup") == "passive", fingerprint, datagram =>
+                {
+                    if (!IsLost())
+                    {
+                        _socket.SendTo(datagram, _remote);
+                    }
+                });
             }
         }
     }
@@ -259,6 +288,7 @@ internal sealed class TestClient : IPeerObserver, ISctpObserver, IDisposable
         var clock = Stopwatch.StartNew();
         var checkAt = 0L;
         EndPoint from = new IPEndPoint(IPAddress.Any, 0);
+        using var idle = new ManualResetEventSlim();
         while (!_isStopping)
         {
             lock (_gate)
@@ -272,6 +302,12 @@ internal sealed class TestClient : IPeerObserver, ISctpObserver, IDisposable
                 _dtls!.OnTimer();
             }
 
+            if (IsDeaf)
+            {
+                idle.Wait(SocketTimeoutMs);
+                continue;
+            }
+
             int length;
             try
             {
@@ -282,9 +318,14 @@ internal sealed class TestClient : IPeerObserver, ISctpObserver, IDisposable
                 continue;
             }
 
-            Take(buffer.AsSpan(0, length), plain);
+            if (!IsLost())
+            {
+                Take(buffer.AsSpan(0, length), plain);
+            }
         }
     }
+
+    private bool IsLost() => Loss > 0 && _random.NextDouble() < Loss;
 
     private void Check(byte[] buffer)
     {
@@ -340,6 +381,13 @@ internal sealed class TestClient : IPeerObserver, ISctpObserver, IDisposable
         {
             _sctp = new SctpAssociation(this, packet =>
             {
+                if (Tamper is { } tamper)
+                {
+                    var changed = packet.ToArray();
+                    tamper(changed);
+                    packet = SctpChecksum.Mend(changed);
+                }
+
                 lock (_gate)
                 {
                     _dtls.Write(packet);
