@@ -251,7 +251,7 @@ public sealed partial class RtcRoom : IFfiEventSink, IAsyncDisposable
         }
 
         var stream = new IncomingTextStream(_client, opened.Reader, opened.ParticipantIdentity);
-        TryStart(async () =>
+        var started = TryStart(async () =>
         {
             try
             {
@@ -270,6 +270,10 @@ public sealed partial class RtcRoom : IFfiEventSink, IAsyncDisposable
                 stream.Dispose();
             }
         });
+        if (!started)
+        {
+            stream.Dispose();
+        }
     }
 
     private void HandleRpc(RpcMethodInvocationEvent call)
