@@ -47,7 +47,7 @@ internal sealed class NativeAudioTests
     }
 
     [Test]
-    public async Task Capturing_allocates_next_to_nothing()
+    public async Task Capturing_allocates_nothing()
     {
         using var source = Native.Engine.CreateAudioSource(new AudioSourceFormat(24_000, 1, 2000));
         var frame = new short[480];
@@ -59,15 +59,19 @@ internal sealed class NativeAudioTests
         var before = GC.GetAllocatedBytesForCurrentThread();
         for (var i = 0; i < 20; i++)
         {
-            var captured = source.CaptureAsync(frame, default).Preserve();
+            // Awaiting could move us to another thread, whose allocations would not be counted.
+#pragma warning disable CA2012 // The result is taken once, when it is there.
+            var captured = source.CaptureAsync(frame, default).GetAwaiter();
+#pragma warning restore CA2012
             while (!captured.IsCompleted)
             {
                 Thread.Yield();
             }
+
+            captured.GetResult();
         }
 
-        // The dictionary of pending captures has nodes: a hundred bytes a frame, not a message, a buffer and a task.
-        Assert.That((GC.GetAllocatedBytesForCurrentThread() - before) / 20.0, Is.LessThan(200));
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
     }
 
     [Test]
