@@ -13,6 +13,7 @@ public static class Slices
     public static IServiceCollection AddSharedKernel(this IServiceCollection services)
     {
         DapperSettings.Apply();
+        ValidatorOptions.Global.DisplayNameResolver = (_, member, _) => member is null ? null : System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(member.Name);
         services.TryAddSingleton(TimeProvider.System);
         services.AddScoped<ServiceFactory>(provider => provider.GetService!);
         services.AddScoped<IMediator, Mediator>();

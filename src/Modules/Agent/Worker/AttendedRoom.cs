@@ -152,19 +152,19 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
             {
                 switch (e)
                 {
-                    case ParticipantConnected { Participant.Identity: var identity } when identity == plan.ParticipantIdentity:
+                    case RoomEvent.ParticipantConnected { Participant.Identity: var identity } when identity == plan.ParticipantIdentity:
                         background.Add(GreetWhenHeardAsync());
                         break;
-                    case LocalTrackSubscribed:
+                    case RoomEvent.LocalTrackSubscribed:
                         heardBySomebody.TrySetResult();
                         break;
-                    case TrackSubscribed subscribed when subscribed.Participant.Identity == plan.ParticipantIdentity:
+                    case RoomEvent.TrackSubscribed subscribed when subscribed.Participant.Identity == plan.ParticipantIdentity:
                         Listen(subscribed.Track);
                         break;
-                    case ParticipantDisconnected left when left.Participant.Identity == plan.ParticipantIdentity:
+                    case RoomEvent.ParticipantDisconnected left when left.Participant.Identity == plan.ParticipantIdentity:
                         await conversation.PostAsync(new ConversationEvent.CallerLeft(), ct);
                         break;
-                    case Disconnected { Reason: var reason }:
+                    case RoomEvent.Disconnected { Reason: var reason }:
                         await conversation.PostAsync(
                             new ConversationEvent.Stop(reason is DisconnectReason.RoomDeleted ? EndReasons.Requested
                                 : reason is DisconnectReason.ServerShutdown ? EndReasons.Shutdown : EndReasons.CallerLeft), ct);
