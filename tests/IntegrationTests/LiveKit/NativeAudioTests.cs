@@ -17,14 +17,16 @@ internal sealed class NativeAudioTests
             await source.CaptureAsync(frame, default);
         }
 
-        Assert.That(watch.Elapsed, Is.GreaterThan(TimeSpan.FromMilliseconds(700)).And.LessThan(TimeSpan.FromMilliseconds(1500)));
-        Assert.That(source.QueuedDuration, Is.GreaterThan(TimeSpan.Zero).And.LessThan(TimeSpan.FromMilliseconds(300)));
+        // One second of audio less the queue; how much later on a busy machine says nothing.
+        Assert.That(watch.Elapsed, Is.GreaterThan(TimeSpan.FromMilliseconds(700)));
+        Assert.That(source.QueuedDuration, Is.LessThan(TimeSpan.FromMilliseconds(300)));
     }
 
     [Test]
     public async Task Clearing_releases_a_writer_at_once()
     {
-        using var source = Native.Engine.CreateAudioSource(new AudioSourceFormat(24_000, 1, 1000));
+        using var source = Native.Engine.CreateAudioSource(new AudioSourceFormat(24_000, 1, 2000));
+        await source.CaptureAsync(new short[23_000], default);
         await source.CaptureAsync(new short[23_000], default);
         var held = source.CaptureAsync(new short[24_000], default).AsTask();
         var watch = Stopwatch.StartNew();
@@ -32,7 +34,8 @@ internal sealed class NativeAudioTests
         source.Clear();
         await held;
 
-        Assert.That(watch.Elapsed, Is.LessThan(TimeSpan.FromMilliseconds(300)));
+        // Without the clearing it would take almost a second.
+        Assert.That(watch.Elapsed, Is.LessThan(TimeSpan.FromMilliseconds(500)));
     }
 
     [Test]
