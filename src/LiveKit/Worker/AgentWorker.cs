@@ -16,14 +16,17 @@ public sealed partial class AgentWorker(
     LiveKitServer server, AgentWorkerOptions options, IAgentJobs jobs, TimeProvider clock, ILogger<AgentWorker> logger)
 {
     private const int MaxMissedPongs = 3;
+    private const int MaxEnds = 100;
 
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan EndsToldAgain = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan CancelledJobsTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan GoodbyeTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan TokenLifetime = TimeSpan.FromHours(1);
 
     private readonly ConcurrentDictionary<string, RunningJob> _running = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, DateTimeOffset> _accepted = new(StringComparer.Ordinal);
-    private readonly ConcurrentQueue<UpdateJobStatus> _untold = new();
+    private readonly ConcurrentQueue<(UpdateJobStatus Update, DateTimeOffset At)> _ends = new();
     private readonly ConcurrentDictionary<Task, byte> _owned = new();
     private readonly CancellationTokenSource _drained = new();
     private volatile WorkerConnection? _connection;
@@ -52,11 +55,7 @@ public sealed partial class AgentWorker(
             }
         }
 
-        foreach (var (_, job) in _running)
-        {
-            await job.Cancellation.CancelAsync();
-        }
-
+        await EndJobsAsync();
         await Task.WhenAll(_owned.Keys);
     }
 
@@ -76,9 +75,22 @@ public sealed partial class AgentWorker(
         catch (TimeoutException)
         {
             LogDrainTimedOut(_running.Count);
+            await EndJobsAsync();
         }
 
         await _drained.CancelAsync();
+    }
+
+    /// <summary>Ends the jobs while the connection stands, so that their ends are told.</summary>
+    private async Task EndJobsAsync()
+    {
+        var ending = _running.Values.ToArray();
+        foreach (var job in ending)
+        {
+            await job.Cancellation.CancelAsync();
+        }
+
+        await Task.WhenAll(ending.Select(job => job.Completion)).WaitAsync(CancelledJobsTimeout, clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     [SuppressMessage("Design", "CA1031", Justification = "Whatever ends a connection, the worker makes a new one.")]
@@ -181,13 +193,20 @@ public sealed partial class AgentWorker(
         LogRegistered(options.AgentName, registered.WorkerId);
     }
 
-    /// <summary>After a break the server knows nothing of us: our load, the jobs that run on, and those that ended unheard.</summary>
+    /// <summary>
+    /// After a break the server knows nothing of us: our load, the jobs that run on, and those that ended. What was sent shortly before a
+    /// connection broke may not have arrived, and nothing confirms it, so recent ends are told twice rather than never.
+    /// </summary>
     private void TellAgain(WorkerConnection connection)
     {
         TellStatus();
-        while (_untold.TryDequeue(out var update))
+        var oldest = clock.GetUtcNow() - EndsToldAgain;
+        foreach (var (update, at) in _ends)
         {
-            connection.TrySend(new WorkerMessage { UpdateJob = update });
+            if (at >= oldest)
+            {
+                connection.TrySend(new WorkerMessage { UpdateJob = update });
+            }
         }
 
         foreach (var (id, _) in _running)
@@ -311,12 +330,13 @@ public sealed partial class AgentWorker(
     private void TellJob(string jobId, JobStatus status, string error = "")
     {
         var update = new UpdateJobStatus { JobId = jobId, Status = status, Error = error };
-        if (_connection?.TrySend(new WorkerMessage { UpdateJob = update }) is not true && status is not JobStatus.JsRunning)
+        _connection?.TrySend(new WorkerMessage { UpdateJob = update });
+        if (status is not JobStatus.JsRunning)
         {
-            _untold.Enqueue(update);
-            while (_untold.Count > options.SendQueue)
+            _ends.Enqueue((update, clock.GetUtcNow()));
+            while (_ends.Count > MaxEnds)
             {
-                _untold.TryDequeue(out _);
+                _ends.TryDequeue(out _);
             }
         }
     }

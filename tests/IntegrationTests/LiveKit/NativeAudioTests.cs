@@ -17,14 +17,16 @@ internal sealed class NativeAudioTests
             await source.CaptureAsync(frame, default);
         }
 
-        Assert.That(watch.Elapsed, Is.GreaterThan(TimeSpan.FromMilliseconds(700)).And.LessThan(TimeSpan.FromMilliseconds(1500)));
-        Assert.That(source.QueuedDuration, Is.GreaterThan(TimeSpan.Zero).And.LessThan(TimeSpan.FromMilliseconds(300)));
+        // One second of audio less the queue; how much later on a busy machine says nothing.
+        Assert.That(watch.Elapsed, Is.GreaterThan(TimeSpan.FromMilliseconds(700)));
+        Assert.That(source.QueuedDuration, Is.LessThan(TimeSpan.FromMilliseconds(300)));
     }
 
     [Test]
     public async Task Clearing_releases_a_writer_at_once()
     {
-        using var source = Native.Engine.CreateAudioSource(new AudioSourceFormat(24_000, 1, 1000));
+        using var source = Native.Engine.CreateAudioSource(new AudioSourceFormat(24_000, 1, 2000));
+        await source.CaptureAsync(new short[23_000], default);
         await source.CaptureAsync(new short[23_000], default);
         var held = source.CaptureAsync(new short[24_000], default).AsTask();
         var watch = Stopwatch.StartNew();
@@ -32,7 +34,8 @@ internal sealed class NativeAudioTests
         source.Clear();
         await held;
 
-        Assert.That(watch.Elapsed, Is.LessThan(TimeSpan.FromMilliseconds(300)));
+        // Without the clearing it would take almost a second.
+        Assert.That(watch.Elapsed, Is.LessThan(TimeSpan.FromMilliseconds(500)));
     }
 
     [Test]
@@ -47,7 +50,7 @@ internal sealed class NativeAudioTests
     }
 
     [Test]
-    public async Task Capturing_allocates_next_to_nothing()
+    public async Task Capturing_allocates_nothing()
     {
         using var source = Native.Engine.CreateAudioSource(new AudioSourceFormat(24_000, 1, 2000));
         var frame = new short[480];
@@ -59,15 +62,19 @@ internal sealed class NativeAudioTests
         var before = GC.GetAllocatedBytesForCurrentThread();
         for (var i = 0; i < 20; i++)
         {
-            var captured = source.CaptureAsync(frame, default).Preserve();
+            // Awaiting could move us to another thread, whose allocations would not be counted.
+#pragma warning disable CA2012 // The result is taken once, when it is there.
+            var captured = source.CaptureAsync(frame, default).GetAwaiter();
+#pragma warning restore CA2012
             while (!captured.IsCompleted)
             {
                 Thread.Yield();
             }
+
+            captured.GetResult();
         }
 
-        // The dictionary of pending captures has nodes: a hundred bytes a frame, not a message, a buffer and a task.
-        Assert.That((GC.GetAllocatedBytesForCurrentThread() - before) / 20.0, Is.LessThan(200));
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
     }
 
     [Test]
