@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -65,7 +66,15 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
     public int MediaUdpPort => _transport?.UdpPort ?? 0;
 
     /// <summary>What clients and workers connect to, once started.</summary>
-    public Uri Url => new UriBuilder("ws", _options.Bind.ToString(), Port).Uri;
+    public Uri Url
+    {
+        get
+        {
+            // "Any address" is none that could be connected to.
+            var isAny = _options.Bind.Equals(IPAddress.Any) || _options.Bind.Equals(IPAddress.IPv6Any);
+            return new UriBuilder("ws", (isAny ? IPAddress.Loopback : _options.Bind).ToString(), Port).Uri;
+        }
+    }
 
     internal RoomDirectory Rooms => _rooms ?? throw new InvalidOperationException("The server is not started.");
 
