@@ -16,6 +16,9 @@ internal sealed partial class Room
 
     public IReadOnlyList<ParticipantInfo> ListParticipants() => [.. _participants.Values.Select(participant => participant.ToInfo())];
 
+    /// <summary>A participant by identity; like everything of it, for the room's loop only.</summary>
+    public Participant? Find(string identity) => _participants.GetValueOrDefault(identity);
+
     public ParticipantInfo? FindParticipant(string identity) => _participants.GetValueOrDefault(identity)?.ToInfo();
 
     /// <summary>False when there is no such participant.</summary>

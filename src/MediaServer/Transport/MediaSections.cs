@@ -13,9 +13,9 @@ namespace VoicePlatform.MediaServer.Transport;
 /// A section that loses its track is answered <c>inactive</c> once before it takes another one, so that the client sees the old track
 /// end and the new one start.
 /// </remarks>
-internal sealed class MediaSections(SrtpSender sender, MediaClock clock)
+internal sealed class MediaSections(SrtpSender sender, MediaClock clock, Action<uint> forgetInbound)
 {
-    /// <summary>SSRCs a client may use without having signalled them.</summary>
+    /// <summary>SSRCs a client may use without having signalled them: each costs state in the SRTP session.</summary>
     private const int MaxLearned = 32;
 
     private readonly Dictionary<string, Slot> _slots = new(StringComparer.Ordinal);
@@ -23,6 +23,7 @@ internal sealed class MediaSections(SrtpSender sender, MediaClock clock)
     private readonly ConcurrentDictionary<uint, InboundAudio> _bySsrc = new();
     private volatile Subscription[] _subscriptions = [];
     private volatile InboundAudio[] _audio = [];
+    private int _learned;
 
     /// <summary>Of this peer, with and without a section. A snapshot.</summary>
     public IReadOnlyList<Subscription> Subscriptions => _subscriptions;
@@ -51,6 +52,11 @@ internal sealed class MediaSections(SrtpSender sender, MediaClock clock)
             return known;
         }
 
+        if (_learned >= MaxLearned)
+        {
+            return null;
+        }
+
         var audio = _audio;
         foreach (var candidate in audio)
         {
@@ -71,12 +77,14 @@ internal sealed class MediaSections(SrtpSender sender, MediaClock clock)
         return null;
     }
 
+    public bool Knows(uint ssrc) => _bySsrc.ContainsKey(ssrc);
+
     /// <summary>Remembers an SSRC that was found by its mid, once its packet has proved authentic.</summary>
     public void Learn(uint ssrc, InboundAudio audio)
     {
-        if (!_bySsrc.ContainsKey(ssrc) && _bySsrc.Count < MaxLearned)
+        if (_bySsrc.TryAdd(ssrc, audio))
         {
-            _bySsrc[ssrc] = audio;
+            _learned++;
         }
     }
 
@@ -265,6 +273,8 @@ internal sealed class MediaSections(SrtpSender sender, MediaClock clock)
         foreach (var (ssrc, _) in _bySsrc.Where(entry => !_audio.Contains(entry.Value)).ToArray())
         {
             _bySsrc.TryRemove(ssrc, out _);
+            forgetInbound(ssrc);
+            Volatile.Write(ref _learned, 0);        // an offer that retires streams makes room for new ones
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Net;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
@@ -41,6 +42,8 @@ internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
     private readonly uint _reportSsrc = (uint)RandomNumberGenerator.GetInt32(1, int.MaxValue);
     private readonly byte[] _report = new byte[1_200];
     private readonly ReportBlock[] _blocks = new ReportBlock[31];
+    private readonly uint[] _reporters = new uint[64];
+    private int _nextReporter;
     private SessionOffer? _offer;
     private IceCredentials? _ice;
     private IceCredentials? _previousIce;
@@ -63,7 +66,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
     {
         (_transport, _observer, _clock, _log) = (transport, observer, clock, log);
         _sender = new SrtpSender(SendToRemote);
-        _sections = new MediaSections(_sender, clock);
+        _sections = new MediaSections(_sender, clock, ForgetInbound);
     }
 
     public PeerState State => (PeerState)Volatile.Read(ref _state);
@@ -531,6 +534,14 @@ internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
         Move(PeerState.Connected);
     }
 
+    private void ForgetInbound(uint ssrc)
+    {
+        lock (_inboundGate)
+        {
+            _inbound?.Remove(ssrc);
+        }
+    }
+
     private int ReadRecord()
     {
         lock (_gate)
@@ -611,10 +622,17 @@ internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
 
     private void OnRtcp(Span<byte> datagram)
     {
-        int length;
-        lock (_inboundGate)
+        var length = 0;
+        if (datagram.Length >= 8)
         {
-            length = datagram.Length < 8 ? 0 : _inbound?.UnprotectRtcp(datagram) ?? 0;
+            lock (_inboundGate)
+            {
+                length = _inbound?.UnprotectRtcp(datagram) ?? 0;
+                if (length > 0)
+                {
+                    Remember(BinaryPrimitives.ReadUInt32BigEndian(datagram[4..]));
+                }
+            }
         }
 
         if (length == 0)
@@ -643,6 +661,27 @@ internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
                 OnReportBlock(packet.Block(i));
             }
         }
+    }
+
+    /// <summary>
+    /// Keeps the number of SSRCs bounded that reports come from, as each costs state in the SRTP session: the oldest is forgotten for a
+    /// new one.
+    /// </summary>
+    private void Remember(uint reporter)
+    {
+        if (_reporters.AsSpan().Contains(reporter))
+        {
+            return;
+        }
+
+        ref var oldest = ref _reporters[_nextReporter];
+        if (oldest != 0 && !_sections.Knows(oldest))
+        {
+            _inbound?.Remove(oldest);
+        }
+
+        oldest = reporter;
+        _nextReporter = (_nextReporter + 1) % _reporters.Length;
     }
 
     private void OnReportBlock(in ReportBlock block)

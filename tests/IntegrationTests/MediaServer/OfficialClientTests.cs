@@ -87,6 +87,40 @@ internal sealed class OfficialClientTests
     }
 
     [Test]
+    public async Task Subscriptions_follow_choice_server_and_rights()
+    {
+        await using var server = await StartAsync();
+        await using var script = await NodeScript.StartAsync("selective.mjs", server.Url, Key.Id, Key.Secret);
+        Assert.That((await script.StepAsync("not subscribed")).GetProperty("subscriptions").GetInt32(), Is.Zero);
+        Assert.That((await script.StepAsync("without the right")).GetProperty("tone").GetDouble(), Is.LessThan(0.01));
+        await script.StepAsync("heard again");
+        await script.StepAsync("end");
+    }
+
+    [Test]
+    public async Task A_client_that_dies_without_a_word_is_noticed_and_removed()
+    {
+        var events = new List<WebhookEvent>();
+        await using var webhooks = await ReceiveWebhooksAsync(events);
+        await using var server = await StartAsync(new Uri(webhooks.Urls.First() + "/webhook"), o => o with { ReconnectGrace = TimeSpan.FromSeconds(1) });
+        await using var script = await NodeScript.StartAsync("silent-end.mjs", server.Url, Key.Id, Key.Secret);
+        await script.StepAsync("in");
+        script.Kill();
+        WebhookEvent? left = null;
+        var started = TimeProvider.System.GetTimestamp();
+        while (left is null && TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(15))
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System);
+            lock (events)
+            {
+                left = events.Find(e => e.Event == "participant_left");
+            }
+        }
+
+        Assert.That(left?.Participant.DisconnectReason, Is.EqualTo(DisconnectReason.ConnectionTimeout).Or.EqualTo(DisconnectReason.SignalClose));
+    }
+
+    [Test]
     public async Task Two_browser_pages_talk_and_survive_resume_full_reconnect_and_node_failure()
     {
         await using var server = await StartAsync();
@@ -99,18 +133,16 @@ internal sealed class OfficialClientTests
         await script.StepAsync("end");
     }
 
-    private static async Task<EmbeddedServer> StartAsync(Uri? webhooks = null)
+    private static async Task<EmbeddedServer> StartAsync(Uri? webhooks = null, Func<MediaServerOptions, MediaServerOptions>? configure = null)
     {
-        var server = new EmbeddedServer(
-            new MediaServerOptions
-            {
-                ApiKeys = new Dictionary<string, string> { [Key.Id] = Key.Secret },
-                Port = 0,
-                MediaUdpPort = 0,
-                WebhookUrls = webhooks is null ? [] : [webhooks],
-            },
-            TimeProvider.System,
-            NullLoggerFactory.Instance);
+        var options = new MediaServerOptions
+        {
+            ApiKeys = new Dictionary<string, string> { [Key.Id] = Key.Secret },
+            Port = 0,
+            MediaUdpPort = 0,
+            WebhookUrls = webhooks is null ? [] : [webhooks],
+        };
+        var server = new EmbeddedServer(configure?.Invoke(options) ?? options, TimeProvider.System, NullLoggerFactory.Instance);
         await server.StartAsync(CancellationToken.None);
         return server;
     }

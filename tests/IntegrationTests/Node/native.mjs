@@ -7,7 +7,7 @@ import { strength, token, url } from './common.mjs';
 const rate = 48000;
 
 /** A participant that writes down what happens to it. */
-export async function join(room, identity, grant, more) {
+export async function join(room, identity, { grant, more, autoSubscribe = true } = {}) {
   const joined = new Room();
   const events = [];
   const note = (name, fact) => joined.on(name, (...args) => events.push({ event: name, ...fact?.(...args) }));
@@ -32,7 +32,7 @@ export async function join(room, identity, grant, more) {
   note(RoomEvent.Disconnected, (reason) => ({ reason }));
   const ears = { frames: 0, tone: 0, other: 0 };
   joined.on(RoomEvent.TrackSubscribed, (track) => listen(track, ears));
-  await joined.connect(url, await token(room, identity, grant, more), { autoSubscribe: true, dynacast: false });
+  await joined.connect(url, await token(room, identity, grant, more), { autoSubscribe, dynacast: false });
   return { room: joined, events, ears, has: (event, such = () => true) => events.some((e) => e.event === event && such(e)) };
 }
 

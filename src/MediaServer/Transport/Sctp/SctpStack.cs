@@ -14,6 +14,9 @@ internal static unsafe class SctpStack
 {
     public static readonly Lock Gate = new();
 
+    private const int TickMs = 10;
+    private const int MaxElapsedMs = 1_000;
+
     private static readonly ConcurrentDictionary<nint, SctpAssociation> s_associations = new();
     private static long s_lastAddress;
     private static bool s_isStarted;
@@ -49,14 +52,13 @@ internal static unsafe class SctpStack
     {
         lock (Gate)
         {
-            var elapsed = s_lastTick == 0 ? 0 : nowMs - s_lastTick;
-            if (elapsed <= 0 && s_lastTick != 0)
+            // A long pause of the process is not made up for: every peer's timers would run out at once.
+            var elapsed = Math.Min(nowMs - s_lastTick, MaxElapsedMs);
+            if (elapsed >= TickMs)
             {
-                return;
+                s_lastTick = nowMs;
+                UsrSctp.usrsctp_handle_timers((uint)elapsed);
             }
-
-            s_lastTick = nowMs;
-            UsrSctp.usrsctp_handle_timers((uint)Math.Min(elapsed, 1_000));
         }
     }
 

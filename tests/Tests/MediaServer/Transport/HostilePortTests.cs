@@ -160,4 +160,26 @@ internal sealed class HostilePortTests
         Assert.That(TestClient.Eventually(() => alice.Received.Count == 1), Is.True);
         Assert.That(server.Counters.Faults, Is.Zero);
     }
+
+    [Test]
+    public async Task A_client_that_makes_up_streams_gets_only_so_many()
+    {
+        await using var server = new MediaTransport(new TransportOptions { UdpPort = 0 }, TimeProvider.System, NullLoggerFactory.Instance);
+        server.Start();
+        using var mallory = new TestClient(server);
+        mallory.Offers.Data().Send("mic", 77);
+        mallory.Negotiate();
+        mallory.Start();
+        Assert.That(TestClient.Eventually(() => mallory.Peer.State == PeerState.Connected && mallory.IsUp), Is.True);
+        for (var i = 0u; i < 1_000; i++)
+        {
+            mallory.SendRtp(Packets.Opus(1_000 + i, 1, 960, [1]));
+            mallory.SendRtcp([0x80, 201, 0, 1, .. BitConverter.GetBytes(i + 1)]);
+        }
+
+        mallory.SendRtp(Packets.Opus(77, 1, 960, [1]));
+        Assert.That(TestClient.Eventually(() => server.Counters.MediaRefused >= 900 && mallory.Peer.Stats.PacketsIn == 33), Is.True);
+        Assert.That(server.Counters.MediaRefused, Is.EqualTo(1_000 - 32));
+        Assert.That(server.Counters.Faults, Is.Zero);
+    }
 }
