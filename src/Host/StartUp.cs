@@ -37,6 +37,8 @@ internal static class StartUp
             throw new SettingsException($"The database lacks migration {missing}: run the host with 'migrate' first.");
         }
 
+        // A library that is missing is better known now than with the first caller.
+        _ = app.Services.GetRequiredService<RtcEngine>();
         await app.RunAsync();
         return 0;
     }

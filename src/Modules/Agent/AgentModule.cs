@@ -13,7 +13,7 @@ public static class AgentModule
     public static IHostApplicationBuilder AddAgent(this IHostApplicationBuilder builder)
     {
         builder.Services.AddSlices(typeof(AgentModule).Assembly);
-        builder.Services.AddOptions<AgentOptions>().Configure<IConfiguration>((o, c) => o.Read(c, builder.Environment.IsDevelopment()));
+        builder.Services.AddOptions<AgentOptions>().Configure<IConfiguration>((o, c) => o.Read(c, builder.Environment.IsDevelopment())).ValidateOnStart();
         builder.Services.AddSingleton(p => new PocketSphinxSpeech(Environment.ProcessorCount, p.GetRequiredService<TimeProvider>()));
         builder.Services.AddSingleton<FliteSpeech>();
         builder.Services.AddSingleton<ProviderCatalog>();

@@ -14,7 +14,7 @@ public static class TenantModule
         builder.Services.AddSlices(typeof(TenantModule).Assembly);
         builder.Services.AddModuleDb<TenantDb>(options => new TenantDb(options));
         builder.Services.AddScoped<KeyRing>();
-        builder.Services.AddOptions<TenantOptions>().Configure<IConfiguration>((o, c) => o.Read(c, builder.Environment.IsDevelopment()));
+        builder.Services.AddOptions<TenantOptions>().Configure<IConfiguration>((o, c) => o.Read(c, builder.Environment.IsDevelopment())).ValidateOnStart();
 
         builder.Services.AddAuthentication(ApiKeyAuthentication.Scheme)
             .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.Scheme, null);

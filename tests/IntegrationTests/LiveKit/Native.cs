@@ -27,7 +27,7 @@ internal sealed class Native
     {
         var root = Root();
         var directory = Path.Combine(root, ".data", "native");
-        var path = Environment.GetEnvironmentVariable("LIVEKIT_NATIVE_LIBRARY") ?? Fetch(root, directory);
+        var path = Environment.GetEnvironmentVariable("LIVEKIT_FFI_LIBRARY") ?? Fetch(root, directory);
         if (path is null)
         {
             const string missing = "LiveKit's client library could not be fetched: run eng/livekit-native .data/native.";
