@@ -43,7 +43,8 @@ internal static class StartUp
         return 0;
     }
 
-    public static WebApplication Build(WebApplicationBuilder builder, Settings settings)
+    /// <param name="change">For tests: a last word on the services.</param>
+    public static WebApplication Build(WebApplicationBuilder builder, Settings settings, Action<IServiceCollection>? change = null)
     {
         builder.Configuration["PLATFORM_ADMIN_KEY"] = settings.PlatformAdminKey();
         builder.Configuration["DATA_DIR"] = settings.DataDir;
@@ -75,6 +76,7 @@ internal static class StartUp
 
         builder.AddTenant().AddAssistant().AddSession().AddBilling().AddAgent();
 
+        change?.Invoke(builder.Services);
         var app = builder.Build();
         app.UseRequestIds();
         app.UseExceptionHandler();
