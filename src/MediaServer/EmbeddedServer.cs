@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -27,6 +28,8 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
     public const string CompatibleVersion = "1.13.5";
 
     private const int ProtocolVersion = 17;
+
+    private static readonly TimeSpan WebStopTimeout = TimeSpan.FromSeconds(3);
 
     private readonly MediaServerOptions _options;
     private readonly TimeProvider _clock;
@@ -63,7 +66,15 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
     public int MediaUdpPort => _transport?.UdpPort ?? 0;
 
     /// <summary>What clients and workers connect to, once started.</summary>
-    public Uri Url => new UriBuilder("ws", _options.Bind.ToString(), Port).Uri;
+    public Uri Url
+    {
+        get
+        {
+            // "Any address" is none that could be connected to.
+            var isAny = _options.Bind.Equals(IPAddress.Any) || _options.Bind.Equals(IPAddress.IPv6Any);
+            return new UriBuilder("ws", (isAny ? IPAddress.Loopback : _options.Bind).ToString(), Port).Uri;
+        }
+    }
 
     internal RoomDirectory Rooms => _rooms ?? throw new InvalidOperationException("The server is not started.");
 
@@ -75,55 +86,42 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
     {
         try
         {
-            _transport = new MediaTransport(
-                new TransportOptions { Bind = _options.Bind, UdpPort = _options.MediaUdpPort, PublicAddress = _options.PublicAddress },
-                _clock,
-                _logs);
-            _transport.Start();
+            await OpenAsync(cancellationToken);
         }
-        catch (TransportException e)
+        catch (Exception e)
         {
-            throw new InvalidOperationException(e.Message, e);
+            // Nothing stays half open.
+            await StopAsync(CancellationToken.None);
+            throw e switch
+            {
+                TransportException => new InvalidOperationException(e.Message, e),
+                IOException { InnerException: Microsoft.AspNetCore.Connections.AddressInUseException or SocketException } => new InvalidOperationException(
+                    $"Port {_options.Port} of {_options.Bind} is taken: set EMBEDDED_LIVEKIT_PORT to a free port, or end what uses it.",
+                    e),
+                _ => e,
+            };
         }
-
-        _webhooks = new WebhookSender(_options, _clock, _logs.CreateLogger<WebhookSender>());
-        _agents = new AgentDispatcher(_options, _clock, _logs.CreateLogger<AgentDispatcher>());
-        _rooms = new RoomDirectory(new RoomServices(_options, _clock, _logs, _transport, _webhooks, _agents, _server));
-        _web = BuildWeb();
-        try
-        {
-            await _web.StartAsync(cancellationToken);
-        }
-        catch (IOException e) when (e.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException or SocketException)
-        {
-            throw new InvalidOperationException(
-                $"Port {_options.Port} of {_options.Bind} is taken: set EMBEDDED_LIVEKIT_PORT to a free port, or end what uses it.",
-                e);
-        }
-
-        var address = _web.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
-        Port = new Uri(address).Port;
     }
 
     /// <summary>Tells every participant that the server goes away, delivers what webhooks it can, and closes the ports.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
-        if (_web is null)
+        if (Interlocked.Exchange(ref _web, null) is { } web)
         {
-            await ReleaseAsync();
-            return;
+            await _rooms!.DisposeAsync();
+            await _agents!.DisposeAsync();
+            await _webhooks!.DisposeAsync();
+            await _stopping.CancelAsync();
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            patience.CancelAfter(WebStopTimeout);
+            await web.StopAsync(patience.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await web.DisposeAsync();
         }
 
-        await _rooms!.DisposeAsync();
-        await _agents!.DisposeAsync();
-        await _webhooks!.DisposeAsync();
-        await _stopping.CancelAsync();
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        patience.CancelAfter(TimeSpan.FromSeconds(3));
-        await _web.StopAsync(patience.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await _web.DisposeAsync();
-        _web = null;
-        await ReleaseAsync();
+        if (Interlocked.Exchange(ref _transport, null) is { } transport)
+        {
+            await transport.DisposeAsync();
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -132,13 +130,20 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
         _stopping.Dispose();
     }
 
-    private async Task ReleaseAsync()
+    private async Task OpenAsync(CancellationToken cancellationToken)
     {
-        if (_transport is { } transport)
-        {
-            _transport = null;
-            await transport.DisposeAsync();
-        }
+        _transport = new MediaTransport(
+            new TransportOptions { Bind = _options.Bind, UdpPort = _options.MediaUdpPort, PublicAddress = _options.PublicAddress },
+            _clock,
+            _logs);
+        _transport.Start();
+        _webhooks = new WebhookSender(_options, _clock, _logs.CreateLogger<WebhookSender>());
+        _agents = new AgentDispatcher(_options, _clock, _logs.CreateLogger<AgentDispatcher>());
+        _rooms = new RoomDirectory(new RoomServices(_options, _clock, _logs, _transport, _webhooks, _agents, _server));
+        _web = BuildWeb();
+        await _web.StartAsync(cancellationToken);
+        var address = _web.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+        Port = new Uri(address).Port;
     }
 
     private WebApplication BuildWeb()

@@ -22,6 +22,9 @@ public sealed class AudioSource : IDisposable, IValueTaskSource, IThreadPoolWork
     private readonly TimeProvider _clock;
     private readonly Lock _gate = new();
 
+    // One capture is under way at a time, so one id serves them all and nothing is registered per frame.
+    private readonly ulong _captureId;
+
     // The library reads a frame until its callback, so frames live in memory that neither moves nor goes away.
     private readonly short[] _frame;
     private ManualResetValueTaskSourceCore<bool> _captured;
@@ -49,6 +52,8 @@ public sealed class AudioSource : IDisposable, IValueTaskSource, IThreadPoolWork
             Options = new AudioSourceOptions { EchoCancellation = false, NoiseSuppression = false, AutoGainControl = false },
         };
         _handle = new FfiHandle(client.Send(new FfiRequest { NewAudioSource = request }).NewAudioSource.Source.Handle);
+        _captureId = client.NextAsyncId();
+        client.Listen(_captureId, this);
     }
 
     public AudioSourceFormat Format { get; }
@@ -140,6 +145,10 @@ public sealed class AudioSource : IDisposable, IValueTaskSource, IThreadPoolWork
 
             _disposed = true;
             _handle.Dispose();
+            if (!_busy)
+            {
+                _client.UnlistenCapture(_captureId);
+            }
         }
     }
 
@@ -156,6 +165,10 @@ public sealed class AudioSource : IDisposable, IValueTaskSource, IThreadPoolWork
         lock (_gate)
         {
             _busy = false;
+            if (_disposed)
+            {
+                _client.UnlistenCapture(_captureId);
+            }
         }
 
         if (error is null)
@@ -171,6 +184,14 @@ public sealed class AudioSource : IDisposable, IValueTaskSource, IThreadPoolWork
     /// <summary>On a thread of the library: the writer goes on elsewhere, and the work item is this object itself, so nothing is allocated.</summary>
     internal void OnCaptured(string? error)
     {
+        lock (_gate)
+        {
+            if (!_busy)
+            {
+                return;
+            }
+        }
+
         _error = error;
         ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
@@ -178,19 +199,16 @@ public sealed class AudioSource : IDisposable, IValueTaskSource, IThreadPoolWork
     private unsafe void Begin(int length)
     {
         var samplesPerChannel = (uint)(length / Format.Channels);
-        var asyncId = _client.NextAsyncId();
-        _client.Listen(asyncId, this);
         try
         {
             var data = (ulong)System.Runtime.CompilerServices.Unsafe.AsPointer(ref _frame[0]);
             Span<byte> buffer = stackalloc byte[AudioMessages.MaxRequestLength];
             var request = AudioMessages.CaptureRequest(
-                buffer, _handle.Id, data, (uint)Format.Channels, (uint)Format.SampleRate, samplesPerChannel, asyncId);
+                buffer, _handle.Id, data, (uint)Format.Channels, (uint)Format.SampleRate, samplesPerChannel, _captureId);
             _client.Send(request, static _ => true, "CaptureAudioFrame");
         }
         catch
         {
-            _client.UnlistenCapture(asyncId);
             lock (_gate)
             {
                 _busy = false;

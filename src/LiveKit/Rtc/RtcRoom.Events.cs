@@ -46,30 +46,30 @@ public sealed partial class RtcRoom
                 break;
             case Case.RoomMetadataChanged:
                 Metadata = message.RoomMetadataChanged.Metadata;
-                Emit(new RoomMetadataChanged(Metadata));
+                Emit(new RoomEvent.RoomMetadataChanged(Metadata));
                 break;
             case Case.RoomUpdated or Case.Moved:
                 var info = message.RoomUpdated ?? message.Moved;
                 (Name, Sid, Metadata) = (info.Name, info.HasSid ? info.Sid : Sid, info.Metadata);
                 break;
             case Case.ActiveSpeakersChanged:
-                Emit(new ActiveSpeakersChanged([.. message.ActiveSpeakersChanged.ParticipantIdentities]));
+                Emit(new RoomEvent.ActiveSpeakersChanged([.. message.ActiveSpeakersChanged.ParticipantIdentities]));
                 break;
             case Case.ConnectionQualityChanged:
                 var quality = message.ConnectionQualityChanged;
-                Emit(new ConnectionQualityChanged(quality.ParticipantIdentity, (ConnectionQuality)(int)quality.Quality));
+                Emit(new RoomEvent.ConnectionQualityChanged(quality.ParticipantIdentity, (ConnectionQuality)(int)quality.Quality));
                 break;
             case Case.ConnectionStateChanged:
                 State = (RoomConnectionState)(int)message.ConnectionStateChanged.State;
-                Emit(new ConnectionStateChanged(State));
+                Emit(new RoomEvent.ConnectionStateChanged(State));
                 break;
             case Case.Reconnecting:
                 State = RoomConnectionState.Reconnecting;
-                Emit(new Reconnecting());
+                Emit(new RoomEvent.Reconnecting());
                 break;
             case Case.Reconnected:
                 State = RoomConnectionState.Connected;
-                Emit(new Reconnected());
+                Emit(new RoomEvent.Reconnected());
                 break;
             case Case.Disconnected:
                 OnDisconnected((DisconnectReason)(int)message.Disconnected.Reason);
@@ -92,13 +92,13 @@ public sealed partial class RtcRoom
                 }
 
                 _participants[joined.Identity] = joined;
-                Emit(new ParticipantConnected(joined));
+                Emit(new RoomEvent.ParticipantConnected(joined));
                 break;
             case Case.ParticipantDisconnected:
                 if (_participants.TryRemove(message.ParticipantDisconnected.ParticipantIdentity, out var left))
                 {
                     left.DisconnectReason = (DisconnectReason)(int)message.ParticipantDisconnected.DisconnectReason;
-                    Emit(new ParticipantDisconnected(left, left.DisconnectReason));
+                    Emit(new RoomEvent.ParticipantDisconnected(left, left.DisconnectReason));
                     left.Release();
                 }
 
@@ -114,19 +114,19 @@ public sealed partial class RtcRoom
 
                 break;
             case Case.ParticipantActive when TryFind(message.ParticipantActive.ParticipantIdentity, out var active):
-                Emit(new ParticipantActive(active));
+                Emit(new RoomEvent.ParticipantActive(active));
                 break;
             case Case.ParticipantMetadataChanged when TryFind(message.ParticipantMetadataChanged.ParticipantIdentity, out var described):
                 described.Describe(message.ParticipantMetadataChanged.Metadata);
-                Emit(new ParticipantMetadataChanged(described, described.Metadata));
+                Emit(new RoomEvent.ParticipantMetadataChanged(described, described.Metadata));
                 break;
             case Case.ParticipantNameChanged when TryFind(message.ParticipantNameChanged.ParticipantIdentity, out var renamed):
                 renamed.Rename(message.ParticipantNameChanged.Name);
-                Emit(new ParticipantNameChanged(renamed, renamed.Name));
+                Emit(new RoomEvent.ParticipantNameChanged(renamed, renamed.Name));
                 break;
             case Case.ParticipantAttributesChanged when TryFind(message.ParticipantAttributesChanged.ParticipantIdentity, out var changed):
                 changed.SetAttributes(ToDictionary(message.ParticipantAttributesChanged.Attributes));
-                Emit(new AttributesChanged(changed, ToDictionary(message.ParticipantAttributesChanged.ChangedAttributes)));
+                Emit(new RoomEvent.AttributesChanged(changed, ToDictionary(message.ParticipantAttributesChanged.ChangedAttributes)));
                 break;
         }
     }
@@ -139,7 +139,7 @@ public sealed partial class RtcRoom
                 var publication = new RemoteTrackPublication(_client, message.TrackPublished.Publication);
                 if (_participants.TryGetValue(message.TrackPublished.ParticipantIdentity, out var publisher))
                 {
-                    Emit(new TrackPublished(publisher, publisher.Add(publication)));
+                    Emit(new RoomEvent.TrackPublished(publisher, publisher.Add(publication)));
                 }
                 else
                 {
@@ -150,7 +150,7 @@ public sealed partial class RtcRoom
             case Case.TrackUnpublished when _participants.TryGetValue(message.TrackUnpublished.ParticipantIdentity, out var unpublisher):
                 if (unpublisher.Remove(message.TrackUnpublished.PublicationSid) is { } gone)
                 {
-                    Emit(new TrackUnpublished(unpublisher, gone));
+                    Emit(new RoomEvent.TrackUnpublished(unpublisher, gone));
                     gone.Release();
                 }
 
@@ -166,7 +166,7 @@ public sealed partial class RtcRoom
                     unsubscribed.Track = null;
                 }
 
-                Emit(new TrackUnsubscribed(source, sid));
+                Emit(new RoomEvent.TrackUnsubscribed(source, sid));
                 break;
             case Case.TrackMuted:
                 OnMuteChanged(message.TrackMuted.ParticipantIdentity, message.TrackMuted.TrackSid, muted: true);
@@ -176,10 +176,10 @@ public sealed partial class RtcRoom
                 break;
             case Case.TrackSubscriptionFailed:
                 var failed = message.TrackSubscriptionFailed;
-                Emit(new TrackSubscriptionFailed(failed.ParticipantIdentity, failed.TrackSid, failed.Error));
+                Emit(new RoomEvent.TrackSubscriptionFailed(failed.ParticipantIdentity, failed.TrackSid, failed.Error));
                 break;
             case Case.LocalTrackSubscribed:
-                Emit(new LocalTrackSubscribed(message.LocalTrackSubscribed.TrackSid));
+                Emit(new RoomEvent.LocalTrackSubscribed(message.LocalTrackSubscribed.TrackSid));
                 break;
         }
     }
@@ -191,7 +191,7 @@ public sealed partial class RtcRoom
             && participant.Publications.TryGetValue(track.Sid, out var publication))
         {
             publication.Track = track;
-            Emit(new TrackSubscribed(participant, publication, track));
+            Emit(new RoomEvent.TrackSubscribed(participant, publication, track));
         }
         else
         {
@@ -208,7 +208,7 @@ public sealed partial class RtcRoom
                 publication.Muted = muted;
             }
 
-            Emit(new TrackMuteChanged(participant, trackSid, muted));
+            Emit(new RoomEvent.TrackMuteChanged(participant, trackSid, muted));
         }
     }
 
@@ -218,11 +218,11 @@ public sealed partial class RtcRoom
         {
             var data = new ReadOnlySpan<byte>((void*)user.Data.Data.DataPtr, (int)user.Data.Data.DataLen).ToArray();
             NativeMethods.DropHandle(user.Data.Handle.Id);
-            Emit(new DataReceived(packet.ParticipantIdentity, data, user.Topic, packet.Kind == DataPacketKind.KindReliable));
+            Emit(new RoomEvent.DataReceived(packet.ParticipantIdentity, data, user.Topic, packet.Kind == DataPacketKind.KindReliable));
         }
         else if (packet.SipDtmf is { } dtmf)
         {
-            Emit(new DtmfReceived(packet.ParticipantIdentity, dtmf.Code, dtmf.Digit));
+            Emit(new RoomEvent.DtmfReceived(packet.ParticipantIdentity, dtmf.Code, dtmf.Digit));
         }
     }
 

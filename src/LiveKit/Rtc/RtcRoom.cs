@@ -88,7 +88,7 @@ public sealed partial class RtcRoom : IFfiEventSink, IAsyncDisposable
     /// <summary>Events lost because they were not read or handled in time.</summary>
     public long DroppedEvents => Interlocked.Read(ref _droppedEvents);
 
-    /// <summary>What happens in the room, from the beginning, until <see cref="RoomEnded"/>. For one reader.</summary>
+    /// <summary>What happens in the room, from the beginning, until <see cref="RoomEvent.Ended"/>. For one reader.</summary>
     public IAsyncEnumerable<RoomEvent> ReadEventsAsync(CancellationToken cancellationToken) => _events.Reader.ReadAllAsync(cancellationToken);
 
     /// <summary>Takes text streams of a topic from now on; those of topics without a handler are refused.</summary>
@@ -191,7 +191,7 @@ public sealed partial class RtcRoom : IFfiEventSink, IAsyncDisposable
         LocalParticipant.Handle.Dispose();
         _handle.Dispose();
         _ended.TrySetResult(DisconnectReason.ClientInitiated);
-        _events.Writer.TryWrite(new RoomEnded());
+        _events.Writer.TryWrite(new RoomEvent.Ended());
         _events.Writer.TryComplete();
     }
 
@@ -210,7 +210,7 @@ public sealed partial class RtcRoom : IFfiEventSink, IAsyncDisposable
     private void OnDisconnected(DisconnectReason reason)
     {
         State = RoomConnectionState.Disconnected;
-        Emit(new Disconnected(reason));
+        Emit(new RoomEvent.Disconnected(reason));
         _ended.TrySetResult(reason);
         // The library keeps a room the server ended until it is told to close it.
         _ = Leave(reason);
@@ -251,7 +251,7 @@ public sealed partial class RtcRoom : IFfiEventSink, IAsyncDisposable
         }
 
         var stream = new IncomingTextStream(_client, opened.Reader, opened.ParticipantIdentity);
-        TryStart(async () =>
+        var started = TryStart(async () =>
         {
             try
             {
@@ -270,6 +270,10 @@ public sealed partial class RtcRoom : IFfiEventSink, IAsyncDisposable
                 stream.Dispose();
             }
         });
+        if (!started)
+        {
+            stream.Dispose();
+        }
     }
 
     private void HandleRpc(RpcMethodInvocationEvent call)

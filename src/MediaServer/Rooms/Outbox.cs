@@ -20,6 +20,8 @@ internal sealed class Outbox
 
     public long Dropped { get; private set; }
 
+    public IReadOnlyCollection<byte[]> Waiting => _waiting;
+
     /// <summary>False when the participant is too far behind.</summary>
     public bool Send(PeerConnection peer, byte[] message)
     {

@@ -16,17 +16,23 @@ internal sealed partial class Room
 
     public IReadOnlyList<ParticipantInfo> ListParticipants() => [.. _participants.Values.Select(participant => participant.ToInfo())];
 
+    /// <summary>A participant by identity; like everything of it, for the room's loop only.</summary>
+    public Participant? Find(string identity) => _participants.GetValueOrDefault(identity);
+
     public ParticipantInfo? FindParticipant(string identity) => _participants.GetValueOrDefault(identity)?.ToInfo();
 
     /// <summary>False when there is no such participant.</summary>
-    public bool RemoveParticipant(string identity, DisconnectReason reason)
+    public bool RemoveParticipant(
+        string identity,
+        DisconnectReason reason,
+        LeaveRequest.Types.Action action = LeaveRequest.Types.Action.Disconnect)
     {
         if (!_participants.TryGetValue(identity, out var participant))
         {
             return false;
         }
 
-        Remove(participant, reason, LeaveRequest.Types.Action.Disconnect);
+        Remove(participant, reason, action);
         return true;
     }
 

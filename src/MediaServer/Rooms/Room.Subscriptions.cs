@@ -52,7 +52,7 @@ internal sealed partial class Room
         else if (present && !(wanted && allowed))
         {
             Unsubscribe(subscriber, track.Sid);
-            if (!allowed)
+            if (!allowed || !subscriber.Permission.CanSubscribe)
             {
                 subscriber.Send(PermissionUpdate(track, allowed: false));
             }

@@ -125,8 +125,14 @@ internal sealed partial class Room
     {
         if (participant.Tracks.Find(track => track.Info.Mid == section.Mid) is { } present)
         {
-            present.Audio = audio;
-            return;
+            if (present.Cid == section.TrackId || participant.Pending.TrueForAll(pending => pending.Cid != section.TrackId))
+            {
+                present.Audio = audio;
+                return;
+            }
+
+            // One offer ended a track and put a new one into its section.
+            Unpublish(participant, present, tellPublisher: false);
         }
 
         // Some clients put another id into the SDP than they announced: a single announced track is meant then.

@@ -164,7 +164,12 @@ internal sealed partial class Room
             }
         }
 
-        await Task.WhenAll(_endings);
+        var endings = Task.WhenAll(_endings);
+        await endings.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (endings.Exception is { } fault)
+        {
+            LogFault(_log, fault, Name);
+        }
     }
 
     // One participant's fault must not end the room for the others.

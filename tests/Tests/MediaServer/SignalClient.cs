@@ -13,6 +13,7 @@ internal sealed class SignalClient : IAsyncDisposable
     private readonly ConcurrentQueue<SignalResponse> _received = new();
     private readonly Task _reading;
     private SignalResponse? _current;
+    private volatile bool _isDeaf;
 
     private SignalClient(ClientWebSocket socket)
     {
@@ -103,6 +104,9 @@ internal sealed class SignalClient : IAsyncDisposable
 
     public Task ClosedAsync() => TestServer.Until(() => _reading.IsCompleted, "the socket closes");
 
+    /// <summary>Leaves what the server sends from now on in the network's buffers.</summary>
+    public void StopReading() => _isDeaf = true;
+
     /// <summary>Cuts the connection without a word.</summary>
     public void Cut() => _socket.Abort();
 
@@ -118,7 +122,7 @@ internal sealed class SignalClient : IAsyncDisposable
         var buffer = new byte[1024 * 1024];
         try
         {
-            while (true)
+            while (!_isDeaf)
             {
                 var length = 0;
                 ValueWebSocketReceiveResult part;

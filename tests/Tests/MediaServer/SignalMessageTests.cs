@@ -103,6 +103,25 @@ internal sealed class SignalMessageTests
     }
 
     [Test]
+    public async Task A_client_that_does_not_read_is_cut_off_and_the_others_go_on()
+    {
+        await using var server = await TestServer.StartAsync();
+        await using var alice = await server.JoinAsync("r", "alice", grant: g => g with { CanUpdateOwnMetadata = true });
+        await using var deaf = await server.JoinAsync("r", "deaf");
+        deaf.StopReading();
+        var room = server.Server.Rooms.Find("r")!;
+        var text = new string('x', 60_000);
+        for (var i = 0; i < 2000 && await room.AskAsync(() => room.Find("deaf")?.Signal is not null, CancellationToken.None); i++)
+        {
+            await room.AskAsync(() => room.SetMetadata($"{i}{text}"), CancellationToken.None);
+        }
+
+        Assert.That(await room.AskAsync(() => room.Find("deaf")!.Signal, CancellationToken.None), Is.Null, "it lost its socket and may resume");
+        await room.AskAsync(() => room.SetMetadata("end"), CancellationToken.None);
+        await alice.NextAsync(Kind.RoomUpdate, r => r.RoomUpdate.Room.Metadata == "end");
+    }
+
+    [Test]
     public async Task Malformed_text_and_oversized_messages_close_only_their_own_socket()
     {
         await using var server = await TestServer.StartAsync();

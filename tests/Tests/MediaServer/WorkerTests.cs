@@ -114,6 +114,37 @@ internal sealed class WorkerTests
         Assert.That(replacement.Metadata, Is.EqualTo("again"));
     }
 
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task An_agent_that_is_lost_is_replaced_and_one_that_leaves_is_not(bool leaves)
+    {
+        await using var server = await TestServer.StartAsync(o => o with { ReconnectGrace = TimeSpan.FromMilliseconds(200) });
+        await using var caller = await server.JoinAsync("r", "caller");
+        await using var worker = await WorkerClient.RegisterAsync(server, "a");
+        await DispatchAsync(server, "r", "a", "");
+        var job = (await worker.NextAsync(Message.Availability)).Availability.Job.Id;
+        await worker.AcceptAsync(job);
+        await using var agent = await SignalClient.ConnectAsync(server.Server.Port, (await worker.NextAsync(Message.Assignment)).Assignment.Token, new JoinRequest());
+        if (leaves)
+        {
+            await agent.SendAsync(new SignalRequest { Leave = new LeaveRequest() });
+        }
+        else
+        {
+            agent.Cut();
+        }
+
+        await caller.UpdateOfAsync($"agent-{job}", p => p.State is ParticipantInfo.Types.State.Disconnected);
+        var listed = await server.CallAsync("livekit.AgentDispatchService/ListDispatch", Admin("r"), new { room = "r" });
+        var jobs = listed.GetProperty("agent_dispatches").EnumerateArray().Single(d => d.GetProperty("agent_name").GetString() == "a").GetProperty("state").GetProperty("jobs");
+        Assert.That(jobs[0].GetProperty("state").GetProperty("status").GetString(), Is.EqualTo(leaves ? "JS_SUCCESS" : "JS_FAILED"));
+        Assert.That(jobs.GetArrayLength(), Is.EqualTo(leaves ? 1 : 2));
+        if (!leaves)
+        {
+            Assert.That((await worker.NextAsync(Message.Availability)).Availability.Job.Id, Is.Not.EqualTo(job));
+        }
+    }
+
     [Test]
     public async Task Deleting_a_dispatch_or_its_room_terminates_the_job()
     {

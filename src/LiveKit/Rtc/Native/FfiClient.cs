@@ -132,7 +132,7 @@ internal sealed unsafe partial class FfiClient : IDisposable
 
     public void UnlistenStream(ulong handle) => _streams.TryRemove(handle, out _);
 
-    /// <summary>The source that waits for the callback of its capture.</summary>
+    /// <summary>The source that captures under this id.</summary>
     public void Listen(ulong asyncId, AudioSource source) => _captures[asyncId] = source;
 
     public void UnlistenCapture(ulong asyncId) => _captures.TryRemove(asyncId, out _);
@@ -157,12 +157,9 @@ internal sealed unsafe partial class FfiClient : IDisposable
             completion.TrySetException(new ObjectDisposedException(nameof(RtcEngine)));
         }
 
-        foreach (var (asyncId, _) in _captures)
+        foreach (var (_, source) in _captures)
         {
-            if (_captures.TryRemove(asyncId, out var source))
-            {
-                source.OnCaptured("the engine has been closed");
-            }
+            source.OnCaptured("the engine has been closed");
         }
 
         foreach (var (_, stream) in _streams)
@@ -201,7 +198,7 @@ internal sealed unsafe partial class FfiClient : IDisposable
 
         if (AudioMessages.TryReadCaptureCallback(message, out var asyncId, out var error))
         {
-            if (_captures.TryRemove(asyncId, out var source))
+            if (_captures.TryGetValue(asyncId, out var source))
             {
                 source.OnCaptured(error.IsEmpty ? null : Encoding.UTF8.GetString(error));
             }
