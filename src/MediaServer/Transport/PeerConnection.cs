@@ -35,13 +35,11 @@ internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
     private readonly Lock _inboundGate = new();     // the SRTP session of what comes in
     private readonly MediaSections _sections;
     private readonly SrtpSender _sender;
+    private readonly PeerReports _reports;
     private readonly byte[] _plain = GC.AllocateUninitializedArray<byte>(MaxPacket);
     private readonly List<RemoteAddress> _addresses = [];
     private readonly ushort?[] _channels = new ushort?[3];
     private readonly ulong _sessionId = (ulong)RandomNumberGenerator.GetInt32(1, int.MaxValue);
-    private readonly uint _reportSsrc = (uint)RandomNumberGenerator.GetInt32(1, int.MaxValue);
-    private readonly byte[] _report = new byte[1_200];
-    private readonly ReportBlock[] _blocks = new ReportBlock[31];
     private readonly uint[] _reporters = new uint[64];
     private int _nextReporter;
     private SessionOffer? _offer;
@@ -60,13 +58,13 @@ internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
     private long _reportedAtMs;
     private long _packetsIn;
     private long _bytesIn;
-    private double _fractionLostIn;
 
     internal PeerConnection(MediaTransport transport, IPeerObserver observer, MediaClock clock, ILogger log)
     {
         (_transport, _observer, _clock, _log) = (transport, observer, clock, log);
         _sender = new SrtpSender(SendToRemote);
         _sections = new MediaSections(_sender, clock, ForgetInbound);
+        _reports = new PeerReports(_sender, _sections, clock);
     }
 
     public PeerState State => (PeerState)Volatile.Read(ref _state);
@@ -95,43 +93,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
         }
     }
 
-    public PeerStats Stats
-    {
-        get
-        {
-            var (lostIn, jitterIn) = (0L, 0u);
-            foreach (var audio in _sections.Audio)
-            {
-                (lostIn, jitterIn) = (lostIn + audio.PacketsLost, Math.Max(jitterIn, audio.Jitter));
-            }
-
-            var (lostOut, fractionOut, jitterOut, roundTrip) = (0L, 0, 0u, TimeSpan.Zero);
-            foreach (var subscription in _sections.Subscriptions)
-            {
-                if (subscription.Stream is { } stream)
-                {
-                    var report = stream.LastReport;
-                    lostOut += Math.Max(0, report.Lost);
-                    fractionOut = Math.Max(fractionOut, report.FractionLost);
-                    jitterOut = Math.Max(jitterOut, report.Jitter);
-                    roundTrip = stream.RoundTrip > roundTrip ? stream.RoundTrip : roundTrip;
-                }
-            }
-
-            return new PeerStats(
-                Volatile.Read(ref _packetsIn),
-                Volatile.Read(ref _bytesIn),
-                _sender.Packets,
-                _sender.Bytes,
-                lostIn,
-                _fractionLostIn,
-                lostOut,
-                fractionOut / 256.0,
-                roundTrip,
-                TimeSpan.FromSeconds(jitterIn / 48_000.0),
-                TimeSpan.FromSeconds(jitterOut / 48_000.0));
-        }
-    }
+    public PeerStats Stats => _reports.Statistics(Volatile.Read(ref _packetsIn), Volatile.Read(ref _bytesIn));
 
     /// <summary>Applies an offer (first, further, or ICE restart) and answers it.</summary>
     /// <param name="offerSdp">The client's offer.</param>
@@ -368,7 +330,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
         if (nowMs - _reportedAtMs >= 1_000 && State is PeerState.Connected)
         {
             _reportedAtMs = nowMs;
-            SendReports(nowMs);
+            _reports.Send(nowMs);
         }
     }
 
@@ -642,25 +604,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
         }
 
         Volatile.Write(ref _heardAtMs, _clock.NowMs);
-        ReadOnlySpan<byte> compound = datagram[..length];
-        while (RtcpPacket.TryReadNext(ref compound, out var packet))
-        {
-            if (packet.Type == RtcpPacket.SenderReport)
-            {
-                foreach (var audio in _sections.Audio)
-                {
-                    if (audio.Ssrc == packet.Ssrc)
-                    {
-                        audio.Reception.OnSenderReport(packet.Ntp, _clock.NowMs);
-                    }
-                }
-            }
-
-            for (var i = 0; i < packet.BlockCount; i++)
-            {
-                OnReportBlock(packet.Block(i));
-            }
-        }
+        _reports.Take(datagram[..length]);
     }
 
     /// <summary>
@@ -682,49 +626,6 @@ internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
 
         oldest = reporter;
         _nextReporter = (_nextReporter + 1) % _reporters.Length;
-    }
-
-    private void OnReportBlock(in ReportBlock block)
-    {
-        foreach (var subscription in _sections.Subscriptions)
-        {
-            if (subscription.Stream is { } stream && stream.Ssrc == block.Ssrc)
-            {
-                stream.OnReport(block, _clock.NtpNow());
-            }
-        }
-    }
-
-    private void SendReports(long nowMs)
-    {
-        var ntp = _clock.NtpNow();
-        foreach (var subscription in _sections.Subscriptions)
-        {
-            subscription.Stream?.Report(ntp, nowMs);
-        }
-
-        var count = 0;
-        var worst = 0;
-        foreach (var audio in _sections.Audio)
-        {
-            if (audio.PacketsReceived > 0 && count < _blocks.Length)
-            {
-                _blocks[count] = audio.Reception.Report(audio.Ssrc, nowMs);
-                worst = Math.Max(worst, _blocks[count].FractionLost);
-                count++;
-            }
-        }
-
-        _fractionLostIn = worst / 256.0;
-        if (count == 0)
-        {
-            return;
-        }
-
-        lock (_sender.Gate)
-        {
-            _sender.SendRtcp(_report, RtcpPacket.WriteReceiverReport(_report, _reportSsrc, _blocks.AsSpan(0, count)));
-        }
     }
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "A candidate of {Length} characters is not needed: ICE-lite.")]

@@ -204,12 +204,14 @@ internal sealed class RtpTests : IAudioSink
         Assert.That(second.Sequence, Is.EqualTo(expected));
     }
 
-    [Test]
-    public void Forged_and_replayed_packets_are_refused()
+    [TestCase(nameof(SrtpProfile.AeadAes128Gcm), 28)]
+    [TestCase(nameof(SrtpProfile.Aes128CmSha1), 30)]
+    public void Forged_and_replayed_packets_are_refused(string name, int keyLength)
     {
-        var key = new byte[28];
-        using var sender = SrtpSession.Create(SrtpProfile.AeadAes128Gcm, key, isInbound: false);
-        using var receiver = SrtpSession.Create(SrtpProfile.AeadAes128Gcm, key, isInbound: true);
+        var profile = Enum.Parse<SrtpProfile>(name);
+        var key = new byte[keyLength];
+        using var sender = SrtpSession.Create(profile, key, isInbound: false);
+        using var receiver = SrtpSession.Create(profile, key, isInbound: true);
         var packet = Packets.Opus(1, 2, 3, [1, 2, 3]);
         var buffer = new byte[packet.Length + SrtpSession.MaxTrailer];
         packet.CopyTo(buffer, 0);

@@ -25,11 +25,10 @@ internal sealed class StunTests
         Assert.That(message.IsAuthentic("another password here!"u8), Is.False);
     }
 
-    [TestCase("192.0.2.1", "00010" + "0000")]
-    [TestCase("2001:db8:1234:5678:11:2233:4455:6677", "")]
-    public void An_answer_says_where_the_request_came_from(string address, string ignored)
+    [TestCase("192.0.2.1", "0001a147e112a643")]
+    [TestCase("2001:db8:1234:5678:11:2233:4455:6677", "0002a1470113a9faa5d3f179bc25f4b5bed2b9d9")]
+    public void An_answer_says_where_the_request_came_from(string address, string expected)
     {
-        _ = ignored;
         var endPoint = new IPEndPoint(IPAddress.Parse(address), 32_853);
         var from = RemoteAddress.From(endPoint.Serialize());
         Assert.That(from.ToEndPoint(), Is.EqualTo(endPoint));
@@ -41,9 +40,6 @@ internal sealed class StunTests
         Assert.That(message.Transaction.ToArray(), Is.EqualTo(transaction));
 
         // RFC 5769 sections 2.2 and 2.3 have the same addresses, port and transaction.
-        var expected = endPoint.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork
-            ? "0001a147e112a643"
-            : "0002a1470113a9faa5d3f179bc25f4b5bed2b9d9";
         Assert.That(Convert.ToHexString(message.XorMappedAddress), Is.EqualTo(expected).IgnoreCase);
     }
 
