@@ -160,7 +160,7 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
             kestrel.Limits.MaxRequestBufferSize = 512 * 1024;
             kestrel.Limits.MaxRequestHeadersTotalSize = 128 * 1024;
         });
-        builder.Services.AddSingleton(_logs);
+        builder.Services.AddSingleton<ILoggerFactory>(new WarningsOnly(_logs));
         builder.Services.AddRoutingCore();
         var web = builder.Build();
         web.UseWebSockets();

@@ -37,6 +37,12 @@ internal sealed class RoomApi(RoomDirectory rooms, MediaServerOptions options, T
             throw new TwirpException(TwirpCode.InvalidArgument, refusal);
         }
 
+        if (request.Egress is not null)
+        {
+            // Better refused than a recording somebody relies on and that never was.
+            throw new TwirpException(TwirpCode.Unimplemented, "automatic egress is not available here: start it with the Egress service");
+        }
+
         var configuration = new RoomConfiguration
         {
             EmptyTimeout = request.EmptyTimeout,

@@ -121,6 +121,21 @@ internal sealed class OfficialClientTests
     }
 
     [Test]
+    public async Task LiveKits_own_receiver_accepts_the_webhooks()
+    {
+        await using var script = await NodeScript.StartAsync("webhooks.mjs", new Uri("ws://127.0.0.1:1"), Key.Id, Key.Secret);
+        var port = (await script.StepAsync("listening")).GetProperty("port").GetInt32();
+        await using var server = await StartAsync(new Uri($"http://127.0.0.1:{port}/"));
+        server.Rooms.GetOrCreate(new RoomConfiguration(), "w", out _);
+        var started = await script.StepAsync("received");
+        Assert.That((started.GetProperty("event").GetString(), started.GetProperty("room").GetString()), Is.EqualTo(("room_started", "w")));
+        Assert.That(started.GetProperty("forged").GetBoolean(), Is.False);
+        Assert.That(started.GetProperty("type").GetString(), Is.EqualTo("application/webhook+json"));
+        await server.StopAsync(CancellationToken.None);
+        Assert.That((await script.StepAsync("received")).GetProperty("event").GetString(), Is.EqualTo("room_finished"));
+    }
+
+    [Test]
     public async Task Two_browser_pages_talk_and_survive_resume_full_reconnect_and_node_failure()
     {
         await using var server = await StartAsync();

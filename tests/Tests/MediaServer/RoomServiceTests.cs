@@ -57,6 +57,7 @@ internal sealed class RoomServiceTests
     [TestCase("UpdateRoomMetadata", "admin:none", """{"room":"none"}""", 404, "not_found", "requested room does not exist")]
     [TestCase("CreateRoom", "create", """{"name":""}""", 400, "invalid_argument", null)]
     [TestCase("CreateRoom", "create", """{"name":5}""", 400, "malformed", null)]
+    [TestCase("CreateRoom", "create", """{"name":"x","egress":{"room":{}}}""", 501, "unimplemented", null)]
     [TestCase("CreateRoom", "create", """{"name":""", 400, "malformed", null)]
     [TestCase("MutePublishedTrack", "admin:a", """{"room":"a","identity":"x","trackSid":"TR","muted":false}""", 412, "failed_precondition", null)]
     [TestCase("MoveParticipant", "admin:a", """{"room":"a","identity":"x","destinationRoom":"b"}""", 401, "unauthenticated", "permissions denied")]

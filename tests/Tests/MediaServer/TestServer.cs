@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using VoicePlatform.LiveKit.Protocol;
 using VoicePlatform.LiveKit.Tokens;
@@ -36,7 +37,7 @@ internal sealed class TestServer : IAsyncDisposable
     /// <summary>What the webhook receiver answers.</summary>
     public Func<WebhookEvent, int> AnswerWebhook { get; set; } = _ => 200;
 
-    public static async Task<TestServer> StartAsync(Func<MediaServerOptions, MediaServerOptions>? configure = null)
+    public static async Task<TestServer> StartAsync(Func<MediaServerOptions, MediaServerOptions>? configure = null, ILoggerFactory? logs = null)
     {
         var (listener, url) = Listen();
         var options = new MediaServerOptions
@@ -46,7 +47,7 @@ internal sealed class TestServer : IAsyncDisposable
             MediaUdpPort = 0,
             WebhookUrls = [url],
         };
-        var server = new EmbeddedServer(configure?.Invoke(options) ?? options, TimeProvider.System, NullLoggerFactory.Instance);
+        var server = new EmbeddedServer(configure?.Invoke(options) ?? options, TimeProvider.System, logs ?? NullLoggerFactory.Instance);
         await server.StartAsync(CancellationToken.None);
         return new TestServer(server, listener);
     }
