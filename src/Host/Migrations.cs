@@ -11,7 +11,7 @@ namespace VoicePlatform.Host;
 internal static class Migrations
 {
     /// <summary>Modules in the order in which they may refer to each other's roles and schemas.</summary>
-    private static readonly string[] Modules = ["platform", "tenant", "assistant", "session", "billing"];
+    internal static readonly IReadOnlyList<string> Modules = ["platform", "tenant", "assistant", "session", "billing"];
 
     private const long LockKey = 0x766f696365;
 
