@@ -7,6 +7,7 @@ scratch=$(mktemp -d /tmp/vp-check.XXXXXX)
 started=()
 failures=0
 
+eng/build run
 export LIVEKIT_FFI_LIBRARY=${LIVEKIT_FFI_LIBRARY:-$(eng/livekit-native artifacts/native)}
 LIVEKIT_FFI_LIBRARY=$(realpath "$LIVEKIT_FFI_LIBRARY")
 host=artifacts/bin/VoicePlatform.Host/release/VoicePlatform.Host.dll
