@@ -35,7 +35,7 @@ internal sealed class AssistantTests
     [TestCase("""{"name": ""}""", "name", "not_empty")]
     [TestCase("""{"name": 5}""", "name", "wrong_type")]
     [TestCase("""{"name": "x", "promt": ""}""", "promt", "unknown_field")]
-    [TestCase("""{"name": "x", "greeting": {"txt": "Hi"}}""", "txt", "unknown_field")]
+    [TestCase("""{"name": "x", "greeting": {"txt": "Hi"}}""", "greeting.txt", "unknown_field")]
     [TestCase("""{"name": "x", "architecture": "quantum"}""", "architecture", "wrong_type")]
     [TestCase("""{"name": "x", "turn": {"min_endpointing_s": 99}}""", "turn.min_endpointing_s", "inclusive_between")]
     [TestCase("""{"name": "x", "turn": {"min_endpointing_s": 3, "max_endpointing_s": 1}}""", "turn.max_endpointing_s", "predicate")]
