@@ -37,6 +37,26 @@ internal sealed class WebhookTests
     }
 
     [Test]
+    public async Task A_receiver_that_hangs_holds_up_no_other()
+    {
+        using var hanging = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
+        hanging.Start();
+        var slow = await _host.SignUpAsync("Slow");
+        await slow.PostAsync("/v1/webhooks", new { url = $"http://{hanging.LocalEndpoint}/hook" });
+        await slow.PostAsync($"/v1/sessions/{await slow.StartTextSessionAsync(await slow.CreateAssistantAsync())}/end");
+
+        await using var receiver = await WebhookReceiver.StartAsync();
+        await _tenant.PostAsync("/v1/webhooks", new { url = receiver.Url });
+        using var connected = await hanging.AcceptTcpClientAsync();
+        await EndASessionAsync();
+
+        // The hanging one is given up after 15 s; this one must not wait for that.
+        var waited = System.Diagnostics.Stopwatch.StartNew();
+        await receiver.NextAsync();
+        Assert.That(waited.Elapsed, Is.LessThan(TimeSpan.FromSeconds(10)));
+    }
+
+    [Test]
     public async Task Gone_means_gone()
     {
         await using var receiver = await WebhookReceiver.StartAsync((_, _) => 410);
