@@ -87,6 +87,23 @@ internal sealed class Caller : IAsyncDisposable
         }
     }
 
+    /// <summary>Waits for the assistant's first sound since the caller last spoke.</summary>
+    public async Task HearStartAsync(CancellationToken ct)
+    {
+        while (!Left.IsCompleted)
+        {
+            lock (_lock)
+            {
+                if (_firstSoundHeardAt > 0)
+                {
+                    return;
+                }
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(20), _clock, ct);
+        }
+    }
+
     /// <summary>All that arrived since the last time this was asked.</summary>
     public short[] TakeHeard()
     {

@@ -13,6 +13,11 @@ var checks = new Checks();
 
 using var http = new HttpClient { BaseAddress = new Uri(baseUrl) };
 var open = new Api(http, null);
+if (args is ["crash"])
+{
+    return await new Crash(open, http, adminKey.Trim(), library, Path.Combine(dataDir, "native"), clock).RunAsync(ct);
+}
+
 await using var webhooks = await WebhookListener.StartAsync(ct);
 
 Console.WriteLine("\n== A tenant, its credits and its assistant");
@@ -104,10 +109,10 @@ await using (var caller = await Caller.JoinAsync(
 
 Console.WriteLine("\n== What the caller heard (the arriving audio, transcribed again)");
 heard.ForEach(h => Console.WriteLine($"  {h}"));
-checks.That("the caller heard the greeting", Overlap(heard[0], greeting) >= 0.6);
-checks.That("the caller heard the answer about opening hours", Overlap(heard[1], hours) >= 0.6);
+checks.That("the caller heard the greeting", Words.Overlap(heard[0], greeting) >= 0.6);
+checks.That("the caller heard the answer about opening hours", Words.Overlap(heard[1], hours) >= 0.6);
 checks.That("the caller heard the name from the session's metadata", heard[2].Contains("thompson", StringComparison.OrdinalIgnoreCase));
-checks.That("the caller heard the goodbye", Overlap(heard[3], bye) >= 0.6);
+checks.That("the caller heard the goodbye", Words.Overlap(heard[3], bye) >= 0.6);
 
 var completed = await WaitForEndAsync();
 Console.WriteLine("\n== The stored transcript");
@@ -118,7 +123,7 @@ foreach (var line in transcript)
 }
 
 var saidByUser = transcript.Where(l => l!["speaker"]!.GetValue<string>() == "user").Select(l => l!["text"]!.GetValue<string>()).ToList();
-checks.That("the transcript has what the caller asked", saidByUser.Count == questions.Length && questions.Zip(saidByUser).All(p => Overlap(p.Second, p.First) >= 0.6));
+checks.That("the transcript has what the caller asked", saidByUser.Count == questions.Length && questions.Zip(saidByUser).All(p => Words.Overlap(p.Second, p.First) >= 0.6));
 checks.That("the session ended because the assistant ended it", completed["ended_reason"]!.GetValue<string>() == "assistant_ended");
 
 Console.WriteLine("\n== Latency per turn, in ms");
@@ -185,13 +190,3 @@ async Task<JsonNode> WaitForEndAsync()
 }
 
 static string Credits(JsonNode micro) => (micro.GetValue<long>() / 1_000_000m).ToString("0.000000", null);
-
-// The share of the expected words that were heard: recognition of synthetic speech is good, not perfect.
-static double Overlap(string heard, string expected)
-{
-    var words = Words(expected);
-    var known = Words(heard).ToHashSet();
-    return words.Count(known.Contains) / (double)words.Length;
-
-    static string[] Words(string text) => new string([.. text.ToLowerInvariant().Where(c => char.IsLetter(c) || c == ' ')]).Split(' ', StringSplitOptions.RemoveEmptyEntries);
-}

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using Npgsql;
 using VoicePlatform.LiveKit;
@@ -31,6 +32,7 @@ internal sealed class Settings
         MediaUdpPort = Port("EMBEDDED_MEDIA_UDP_PORT", 7882);
         RestPort = Port("PORT", 8000);
         Urls = Text("URLS") ?? $"http://127.0.0.1:{RestPort}";
+        LocalUrl = Local(Urls);
         PublicUrl = (Text("PUBLIC_URL") ?? Urls.Split(';')[0]).TrimEnd('/');
     }
 
@@ -48,6 +50,9 @@ internal sealed class Settings
     public int MediaUdpPort { get; }
     public string Urls { get; }
     public string PublicUrl { get; }
+
+    /// <summary>Where this process finds itself: the first of the URLs, by loopback where it says "any address".</summary>
+    public string LocalUrl { get; }
 
     /// <summary>No LIVEKIT_URL: the media server runs in this process.</summary>
     public bool IsEmbedded => Text("LIVEKIT_URL") is null;
@@ -76,7 +81,21 @@ internal sealed class Settings
         }
         catch (ArgumentException e)
         {
-            throw new SettingsException($"LIVEKIT_URL is wrong: {e.Message}");
+            throw new SettingsException($"LIVEKIT_URL is wrong: {e.Message.Split(" (Parameter", 2)[0]}");
+        }
+    }
+
+    /// <summary>The embedded server can only bind to an address that this machine has.</summary>
+    public void CheckBind()
+    {
+        try
+        {
+            using var probe = new Socket(Bind.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+            probe.Bind(new IPEndPoint(Bind, 0));
+        }
+        catch (SocketException e)
+        {
+            throw new SettingsException($"EMBEDDED_BIND is '{Bind}', which cannot be bound ({e.Message}): set it to an address of this machine.");
         }
     }
 
@@ -151,6 +170,24 @@ internal sealed class Settings
         return allowed.Contains(value) ? value : throw new SettingsException($"{name} is '{value}'; set it to {string.Join(" or ", allowed)}.");
     }
 
+    private static string Local(string urls)
+    {
+        var local = urls.Split(';').Select(url =>
+        {
+            try
+            {
+                var address = BindingAddress.Parse(url.Trim());
+                var host = address.Host is "*" or "+" or "0.0.0.0" or "[::]" ? "127.0.0.1" : address.Host;
+                return address.Scheme is "http" or "https" ? $"{address.Scheme}://{host}:{address.Port}" : throw new FormatException();
+            }
+            catch (FormatException)
+            {
+                throw new SettingsException($"URLS has '{url}'; write URLs like http://127.0.0.1:8000, separated by semicolons.");
+            }
+        }).ToList();
+        return local[0];
+    }
+
     private int Port(string name, int fallback) =>
         Text(name) is not { } text ? fallback
         : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and < 65536 ? port
@@ -189,7 +226,7 @@ internal sealed class Settings
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new SettingsException($"DATA_DIR ({DataDir}) cannot be written: {e.Message}");
+            throw new SettingsException($"DATA_DIR ({DataDir}) cannot be written: {e.Message.TrimEnd('.')}.");
         }
     }
 }

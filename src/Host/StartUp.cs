@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Connections;
 using Npgsql;
 using VoicePlatform.Agent;
@@ -16,8 +17,16 @@ namespace VoicePlatform.Host;
 /// <summary>The system's table of contents: what the host is made of, in the order in which it starts.</summary>
 internal static class StartUp
 {
+    /// <summary>.NET ends the process without a word of ours when it needs OpenSSL and finds none; the embedded server's DTLS needs it too.</summary>
+    private const string OpenSsl = "libssl.so.3";
+
     public static async Task<int> RunAsync(string[] args)
     {
+        if (OperatingSystem.IsLinux() && !NativeLibrary.TryLoad(OpenSsl, out _))
+        {
+            throw new SettingsException($"The system library {OpenSsl} is missing: install the package libssl3.");
+        }
+
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, EnvironmentName = EnvironmentName(), ContentRootPath = AppContext.BaseDirectory });
         var settings = new Settings(builder.Configuration);
         if (args is ["migrate"])
@@ -92,13 +101,15 @@ internal static class StartUp
     public static string? Explain(Exception e) => e switch
     {
         SettingsException => e.Message,
-        RtcException => e.Message,
+        RtcException => $"LIVEKIT_FFI_LIBRARY cannot be used: {e.Message}",
         AggregateException { InnerExceptions: [var only] } => Explain(only),
         InvalidOperationException when e.Source is "VoicePlatform.MediaServer" or "VoicePlatform.Agent" or "VoicePlatform.Tenants" => e.Message,
+        InvalidOperationException when e.Source is "Microsoft.Extensions.Configuration.Binder" => e.Message,     // It names the setting and its value.
         PostgresException p when p.SqlState is PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification =>
             $"The database refuses us ({p.MessageText}): check user and password in DATABASE_URL.",
         PostgresException { SqlState: PostgresErrorCodes.InvalidCatalogName } p => $"{p.MessageText}: create it, or name another in DATABASE_URL.",
         NpgsqlException { InnerException: SocketException s } => $"The database does not answer ({s.Message}): start it, or correct DATABASE_URL.",
+        NpgsqlException { InnerException: TimeoutException } or Migrations.NoAnswerException => "The database does not answer in time: look after it, or correct DATABASE_URL.",
         IOException { InnerException: AddressInUseException } => $"{e.Message} Set PORT (or URLS) to a free one, or end what uses it.",
         _ => null,
     };
@@ -108,6 +119,7 @@ internal static class StartUp
 
     private static void AddEmbeddedLiveKit(this WebApplicationBuilder builder, Settings settings)
     {
+        settings.CheckBind();
         var key = settings.LiveKit().Key;
         var options = new MediaServerOptions
         {
@@ -116,7 +128,7 @@ internal static class StartUp
             Port = settings.LiveKitPort,
             MediaUdpPort = settings.MediaUdpPort,
             PublicAddress = settings.PublicAddress,
-            WebhookUrls = [new Uri($"{settings.Urls.Split(';')[0].TrimEnd('/')}/livekit/webhook")],
+            WebhookUrls = [new Uri($"{settings.LocalUrl}/livekit/webhook")],
         };
         builder.Services.AddHostedService(p => new EmbeddedServer(options, p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILoggerFactory>()));
     }
