@@ -109,7 +109,7 @@ internal sealed class ScriptedCall : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _hungUp.CancelAsync();
-        await Running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await ((Task)Running).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _hungUp.Dispose();
         Reporter.Dispose();
     }
