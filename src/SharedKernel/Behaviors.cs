@@ -28,7 +28,7 @@ internal sealed class ValidationBehavior<TRequest, TResponse>(IEnumerable<IValid
                 if (!outcome.IsValid)
                 {
                     var fields = outcome.Errors
-                        .Select(e => new FieldError(FieldName(e.PropertyName), FieldName(e.ErrorCode.Replace("Validator", "", StringComparison.Ordinal)), e.ErrorMessage))
+                        .Select(e => new FieldError(FieldName(e.PropertyName), FieldName((e.ErrorCode ?? "invalid").Replace("Validator", "", StringComparison.Ordinal)), e.ErrorMessage))
                         .ToList();
                     return TResponse.Failed(new Error(ErrorKind.Invalid, "request.invalid", fields[0].Message) { Fields = fields });
                 }

@@ -76,23 +76,23 @@ internal sealed partial class DocumentRules : AbstractValidator<AssistantDocumen
 
         var fields = outcome.Errors.Select(e => new FieldError(
             string.Join('.', e.PropertyName.Split('.').Select(JsonNamingPolicy.SnakeCaseLower.ConvertName)),
-            JsonNamingPolicy.SnakeCaseLower.ConvertName(e.ErrorCode.Replace("Validator", "", StringComparison.Ordinal)),
+            JsonNamingPolicy.SnakeCaseLower.ConvertName((e.ErrorCode ?? "invalid").Replace("Validator", "", StringComparison.Ordinal)),
             e.ErrorMessage)).ToList();
         return new Error(ErrorKind.Invalid, "request.invalid", fields[0].Message) { Fields = fields };
     }
 
     private static Error Unreadable(JsonException e)
     {
-        // Unknown members and missing ones are named in the message only.
-        var quoted = Quoted().Match(e.Message);
-        var field = e.Path is null or "$" ? quoted.Success ? quoted.Groups["name"].Value : "" : e.Path.TrimStart('$', '.');
-        if (e.Message.Contains("could not be mapped", StringComparison.Ordinal))
+        var field = e.Path is null or "$" ? "" : e.Path.TrimStart('$', '.');
+        if (e.Message.Contains("missing required", StringComparison.Ordinal))
         {
-            return Error.Field(field, "unknown_field", $"'{field}' is not a field of an assistant.");
+            // The message names the type first and then what it lacks.
+            var missing = Quoted().Matches(e.Message).Last().Groups["name"].Value;
+            return Error.Field(field.Length == 0 ? missing : $"{field}.{missing}", "required", $"'{missing}' is needed.");
         }
 
-        return e.Message.Contains("missing required", StringComparison.Ordinal)
-            ? Error.Field(field, "required", $"'{field}' is needed.")
+        return e.Message.Contains("could not be mapped", StringComparison.Ordinal)
+            ? Error.Field(field, "unknown_field", $"'{field}' is not a field of an assistant.")
             : Error.Field(field, "wrong_type", $"'{field}' is not of the right type.");
     }
 

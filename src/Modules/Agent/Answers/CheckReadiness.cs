@@ -27,7 +27,7 @@ internal sealed class CheckReadinessHandler(ProviderCatalog providers, Conversat
 
         if (request.Voice)
         {
-            if ((providers.Ears(request.Assistant).Error ?? providers.Voice(request.Assistant).Error) is { } speech)
+            if ((providers.Ears(request.Assistant).Error ?? providers.Voice(request.Assistant, _ => { }).Error) is { } speech)
             {
                 return speech;
             }

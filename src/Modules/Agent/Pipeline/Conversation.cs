@@ -20,6 +20,7 @@ internal sealed class Conversation : IReplyObserver
     private const int MailboxCapacity = 256;
 
     private static readonly TimeSpan LongestWaitForCaller = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan LongestEnding = TimeSpan.FromSeconds(5);
 
     private readonly Channel<ConversationEvent> _mailbox = Channel.CreateBounded<ConversationEvent>(
         new BoundedChannelOptions(MailboxCapacity) { SingleReader = true });
@@ -33,14 +34,18 @@ internal sealed class Conversation : IReplyObserver
     private readonly TurnTimings _timings;
     private readonly List<Said> _history = [];
     private readonly Dictionary<(string, string, string), UsageTotal> _used = [];
+    private readonly Lock _usedLock = new();            // Guards _used: replies tell their usage on tasks of their own.
     private readonly HashSet<Reply> _cutReplies = [];
     private readonly DateTimeOffset _createdAt;
+    private readonly List<Task> _ending = [];
     private Reply? _reply;
+    private Speculation? _speculation;
     private SpokenLine? _spoken;
     private int _turn;
     private int _seq;
-    private int _failures;
+    private int _failures;                              // Answers in a row that failed.
     private int _reprompts;
+    private bool _isApology;
     private bool _callerReady;
     private DateTimeOffset _startedAt;
     private DateTimeOffset _lastActivity;
@@ -58,8 +63,14 @@ internal sealed class Conversation : IReplyObserver
 
     private bool AgentSpeaks => _reply is not null && _endAfterReply is null;
 
-    /// <summary>Waits while the mailbox is full: nothing that happened is lost.</summary>
-    public ValueTask PostAsync(ConversationEvent e, CancellationToken ct) => _mailbox.Writer.WriteAsync(e, ct);
+    /// <summary>Waits while the mailbox is full: nothing that happened is lost. When the conversation is over, nobody needs to know.</summary>
+    public async ValueTask PostAsync(ConversationEvent e, CancellationToken ct)
+    {
+        while (!_mailbox.Writer.TryWrite(e) && await _mailbox.Writer.WaitToWriteAsync(ct))
+        {
+            // There was room, and somebody else took it.
+        }
+    }
 
     /// <summary>For what may be lost: a guess that the next one replaces.</summary>
     public bool TryPost(ConversationEvent e) => _mailbox.Writer.TryWrite(e);
@@ -104,9 +115,19 @@ internal sealed class Conversation : IReplyObserver
                 CutReply();
             }
 
+            Discard();
             foreach (var reply in _cutReplies)
             {
-                await reply.DisposeAsync();
+                Own(reply.DisposeAsync().AsTask());
+            }
+
+            try
+            {
+                await Task.WhenAll(_ending).WaitAsync(LongestEnding, _clock, CancellationToken.None);
+            }
+            catch (TimeoutException)
+            {
+                _reporter.Note("reply.abandoned", "A reply that was cut did not come to its end.");
             }
         }
     }
@@ -117,7 +138,7 @@ internal sealed class Conversation : IReplyObserver
 
     void IReplyObserver.Used(UsageTotal usage)
     {
-        lock (_used)
+        lock (_usedLock)
         {
             var key = (usage.Component, usage.Provider, usage.Model);
             _used[key] = usage = usage with { Quantity = usage.Quantity + (_used.GetValueOrDefault(key)?.Quantity ?? 0) };
@@ -132,19 +153,21 @@ internal sealed class Conversation : IReplyObserver
         switch (e)
         {
             case ConversationEvent.CallerReady when !_callerReady:
-                _callerReady = true;
-                _startedAt = Touch();
-                _reporter.CallerIsPresent();
+                Begin();
                 Greet();
                 break;
             case ConversationEvent.CallerLeft:
-                return _callerReady ? EndReasons.CallerLeft : EndReasons.NeverStarted;
+                return _endAfterReply ?? (_callerReady ? EndReasons.CallerLeft : EndReasons.NeverStarted);
             case ConversationEvent.Stop stop:
                 return stop.Reason;
             case ConversationEvent.SpeechStarted started:
                 Touch();
                 _reprompts = 0;
+                Discard();
                 Follow(_turns.OnStarted(started.At));
+                break;
+            case ConversationEvent.SpeechContinued:
+                _turns.OnContinued();
                 break;
             case ConversationEvent.SpeechStopped stopped:
                 Touch();
@@ -157,27 +180,27 @@ internal sealed class Conversation : IReplyObserver
             case ConversationEvent.Heard { Transcription: Transcription.Final final }:
                 _timings.Recognised(final.Took);
                 Follow(_turns.OnFinal(final.Text, Now, AgentSpeaks));
+                Speculate();
                 break;
             case ConversationEvent.Heard { Transcription: Transcription.Failed failed }:
-                _reporter.Note("provider.failed", failed.Error.Message);
-                Follow(_turns.OnFinal("", Now, AgentSpeaks));
-                if (!failed.Error.Retryable)
+                return RecogniserFailed(failed.Error);
+            case ConversationEvent.Wrote wrote when _endAfterReply is null:
+                Touch();
+                _reprompts = 0;
+                if (!_callerReady)
                 {
-                    return Apologise(EndReasons.AgentFailed);
+                    Begin();
                 }
 
-                break;
-            case ConversationEvent.Wrote wrote:
-                Touch();
                 CutReply();
-                Answer(wrote.Text);
+                Answer(wrote.Text, Now);
                 break;
             case ConversationEvent.SentenceBegan began when began.Reply == _reply:
                 Told(began.Sentence);
                 break;
             case ConversationEvent.ReplyEnded ended:
                 return ReplyEnded(ended.Reply, ended.Error);
-            case ConversationEvent.ModelFailed failed:
+            case ConversationEvent.ProviderGivenUp failed:
                 _reporter.Note("provider.failed", failed.Error.Message);
                 break;
             case ConversationEvent.Reported { Continuation: Continuation.Ended }:
@@ -190,6 +213,13 @@ internal sealed class Conversation : IReplyObserver
         }
 
         return null;
+    }
+
+    private void Begin()
+    {
+        _callerReady = true;
+        _startedAt = Touch();
+        _reporter.CallerIsPresent();
     }
 
     private void Greet()
@@ -208,6 +238,18 @@ internal sealed class Conversation : IReplyObserver
 
     private void Follow(TurnSignal signal)
     {
+        if (_endAfterReply is not null)
+        {
+            // The goodbye is said to its end. What the caller still says is kept, and not answered.
+            if (signal is TurnSignal.EndOfTurn)
+            {
+                var since = _turns.TurnSince ?? Now;
+                Keep(_turns.TakeTurn(), since);
+            }
+
+            return;
+        }
+
         switch (signal)
         {
             case TurnSignal.Hush:
@@ -222,28 +264,101 @@ internal sealed class Conversation : IReplyObserver
                 Follow(_turns.OnTime(Now, agentSpeaks: false));
                 break;
             case TurnSignal.EndOfTurn:
-                var lastSound = _turns.LastSound ?? Now;
+                var (lastSound, began) = (_turns.LastSound ?? Now, _turns.TurnSince ?? Now);
                 var text = _turns.TakeTurn();
                 CutReply();
-                _timings.TurnDecided(lastSound, Now);
-                Answer(text);
+                _timings.TurnDecided(_turn + 1, lastSound, Now);
+                Answer(text, began);
+                break;
+            case TurnSignal.Unheard:
+                _reporter.Note("provider.failed", "The recogniser did not say what the caller said.");
+                if (_reply is null)
+                {
+                    Start(Reply.Fixed("Sorry, I did not catch that. Could you say it again?"));
+                }
+
                 break;
         }
     }
 
-    private void Answer(string text)
+    private void Answer(string text, DateTimeOffset since)
+    {
+        Keep(text, since);
+        var answer = _speculation is { } ready && ready.Text == text
+            ? ready.TakeAsync(CancellationToken.None)
+            : _cast.Mind.AnswerAsync(PromptFor(text), CancellationToken.None);
+        if (_speculation?.Text == text)
+        {
+            _speculation = null;
+        }
+
+        Discard();
+        _history.Add(new(Speaker.User, text));
+        Start(answer);
+    }
+
+    /// <summary>A turn of the caller, for the transcript.</summary>
+    private void Keep(string text, DateTimeOffset since)
     {
         _turn++;
-        _reporter.Line(new(++_seq, _turn, Speaker.User, text, _turns.LastSound ?? Now, Now, Interrupted: false));
+        _reporter.Line(new(++_seq, _turn, Speaker.User, text, since, _turns.LastSound > since ? _turns.LastSound.Value : Now, Interrupted: false));
         ShowCaller(text, final: true);
-        Start(_cast.Mind.AnswerAsync(new Prompt(_plan.Assistant, _plan.Variables, [.. _history], text), CancellationToken.None));
-        _history.Add(new(Speaker.User, text));
+    }
+
+    private Prompt PromptFor(string text) => new(_plan.Assistant, _plan.Variables, [.. _history], text);
+
+    /// <summary>Everything said so far is understood, and the turn is probably over: the answer may be begun.</summary>
+    private void Speculate()
+    {
+        if (!_plan.Assistant.Turn.Preemptive || _reply is not null || _endAfterReply is not null || !_turns.IsSettled || _turns.Text is not { Length: > 0 } text || _speculation?.Text == text)
+        {
+            return;
+        }
+
+        Discard();
+        _speculation = new Speculation(text, _cast.Mind.AnswerAsync(PromptFor(text), CancellationToken.None), wasted => _reporter.Note(
+            "speculation.discarded", $"{wasted.Total.Component}: {wasted.Total.Quantity} {wasted.Total.Unit}s of {wasted.Total.Provider}/{wasted.Total.Model}, not charged."));
+    }
+
+    private void Discard()
+    {
+        if (_speculation is { } speculation)
+        {
+            _speculation = null;
+            Own(speculation.DiscardAsync());
+        }
+    }
+
+    /// <summary>What comes to an end elsewhere, and is awaited when the conversation is over.</summary>
+    private void Own(Task ending)
+    {
+        _ending.RemoveAll(t => t.IsCompleted);
+        _ending.Add(ending);
+    }
+
+    private string? RecogniserFailed(ProviderException error)
+    {
+        _reporter.Note("provider.failed", error.Message);
+        Follow(_turns.OnFinal("", Now, AgentSpeaks));
+        if (_endAfterReply is not null)
+        {
+            return null;
+        }
+
+        if (!error.Retryable)
+        {
+            return Apologise(EndReasons.AgentFailed);
+        }
+
+        // The caller said something and nobody will answer it.
+        return _reply is null && _turns.Text.Length == 0 ? Apologise(null) : null;
     }
 
     private void Start(IAsyncEnumerable<Generated> answer)
     {
+        CutReply();
         _room.ShowState("thinking");
-        _spoken = null;
+        (_spoken, _isApology) = (null, false);
         _reply = new Reply(_turn, answer, _cast.Voice, _line, _clock, this);
     }
 
@@ -275,6 +390,7 @@ internal sealed class Conversation : IReplyObserver
         var heard = reply.Cut();
         _cutReplies.Add(reply);
         _reply = null;
+        _turns.OnReplyOver();
         CloseLine(reply, heard, interrupted: true);
         _room.ShowState("listening");
     }
@@ -283,7 +399,7 @@ internal sealed class Conversation : IReplyObserver
     {
         if (_cutReplies.Remove(reply))
         {
-            _ = DisposeQuietlyAsync(reply);     // Its tasks have ended; nothing is left to fail.
+            Own(reply.DisposeAsync().AsTask());
         }
 
         if (reply != _reply)
@@ -293,15 +409,17 @@ internal sealed class Conversation : IReplyObserver
 
         Touch();
         _reply = null;
+        _turns.OnReplyOver();
         CloseLine(reply, reply.Heard, interrupted: error is not null);
-        _ = DisposeQuietlyAsync(reply);
+        Own(reply.DisposeAsync().AsTask());
         if (error is not null)
         {
             _reporter.Note("reply.failed", error is ProviderException p ? p.Message : error.GetType().Name);
             return Apologise(null);
         }
 
-        _failures = 0;
+        // An apology that was heard is no answer.
+        _failures = _isApology ? _failures : 0;
         if (_endAfterReply is not null || reply.EndsConversation)
         {
             return _endAfterReply ?? EndReasons.AssistantEnded;
@@ -315,7 +433,11 @@ internal sealed class Conversation : IReplyObserver
     /// <summary>History and transcript keep what was heard, no more.</summary>
     private void CloseLine(Reply reply, string heard, bool interrupted)
     {
-        _reporter.Turn(_timings.Of(reply, interrupted));
+        if (_timings.Of(reply, interrupted) is { } timing)
+        {
+            _reporter.Turn(timing);
+        }
+
         if (_spoken is null)
         {
             return;
@@ -337,7 +459,7 @@ internal sealed class Conversation : IReplyObserver
     {
         if (_endAfterReply is not null || ++_failures > 2)
         {
-            return endReason ?? EndReasons.AgentFailed;
+            return _endAfterReply ?? endReason ?? EndReasons.AgentFailed;
         }
 
         if (endReason is not null || _failures == 2)
@@ -347,6 +469,7 @@ internal sealed class Conversation : IReplyObserver
         else
         {
             Start(Reply.Fixed("I am sorry, something went wrong. Could you say that again?"));
+            _isApology = true;
         }
 
         return null;
@@ -419,5 +542,4 @@ internal sealed class Conversation : IReplyObserver
 
     private void ShowCaller(string text, bool final) => _room.ShowText(ofCaller: true, $"caller-{(final ? _turn : _turn + 1)}", text, final);
 
-    private static async Task DisposeQuietlyAsync(Reply reply) => await reply.DisposeAsync();
 }

@@ -17,6 +17,9 @@ internal abstract record ConversationEvent
 
     public sealed record SpeechStarted(DateTimeOffset At) : ConversationEvent;
 
+    /// <summary>The caller speaks on; the recogniser was given a new segment.</summary>
+    public sealed record SpeechContinued : ConversationEvent;
+
     public sealed record SpeechStopped(DateTimeOffset LastSound) : ConversationEvent;
 
     public sealed record Heard(Transcription Transcription) : ConversationEvent;
@@ -28,7 +31,8 @@ internal abstract record ConversationEvent
 
     public sealed record ReplyEnded(Reply Reply, Exception? Error) : ConversationEvent;
 
-    public sealed record ModelFailed(ProviderException Error) : ConversationEvent;
+    /// <summary>A model or voice was given up, and another does its work.</summary>
+    public sealed record ProviderGivenUp(ProviderException Error) : ConversationEvent;
 
     /// <summary>What the last report was answered with.</summary>
     public sealed record Reported(Continuation Continuation) : ConversationEvent;

@@ -11,19 +11,22 @@ namespace VoicePlatform.Agent.Pipeline;
 internal sealed class Listener(Conversation conversation, IRecogniser recogniser, TimeProvider clock)
 {
     private const int LeadInFrames = 15;        // 300 ms before the detector was sure: soft first sounds
+    private const int LongestSegment = 1000;    // 20 s: a recogniser that serves many is not held for ever by one noisy line
 
-    private readonly VoiceActivity _voice = new();
+    private readonly short[] _frame = new short[Pcm.FrameSamples];
     private readonly short[] _leadIn = new short[LeadInFrames * Pcm.FrameSamples];
+    private VoiceActivity _voice = new();
     private long _frames;
     private int _segment;
+    private int _segmentFrames;
 
-    /// <summary>Until the track ends.</summary>
+    /// <summary>Until the track ends. One track at a time.</summary>
     public async Task RunAsync(RemoteAudioStream track, CancellationToken ct)
     {
-        var frame = new short[Pcm.FrameSamples];
-        while (await track.ReadAsync(frame, ct) > 0)
+        (_voice, _frames) = (new VoiceActivity(), 0);
+        while (await track.ReadAsync(_frame, ct) > 0)
         {
-            await HearAsync(frame, ct);
+            await HearAsync(_frame, ct);
         }
 
         if (_voice.IsSpeech)
@@ -33,30 +36,44 @@ internal sealed class Listener(Conversation conversation, IRecogniser recogniser
         }
     }
 
-    private async ValueTask HearAsync(short[] frame, CancellationToken ct)
+    /// <summary>Takes a frame. Allocates only when speech starts or stops.</summary>
+    internal ValueTask HearAsync(short[] frame, CancellationToken ct)
     {
+        ConversationEvent? happened = null;
         switch (_voice.Next(frame))
         {
             case Activity.Started:
-                recogniser.Begin(++_segment);
+                Begin();
                 for (var back = Math.Min(LeadInFrames, _frames); back > 0; back--)
                 {
                     recogniser.Push(_leadIn.AsSpan((int)((_frames - back) % LeadInFrames) * Pcm.FrameSamples, Pcm.FrameSamples));
                 }
 
                 recogniser.Push(frame);
-                await conversation.PostAsync(new ConversationEvent.SpeechStarted(clock.GetUtcNow()), ct);
+                happened = new ConversationEvent.SpeechStarted(clock.GetUtcNow());
+                break;
+            case Activity.Speech when ++_segmentFrames > LongestSegment:
+                recogniser.End();
+                Begin();
+                recogniser.Push(frame);
+                happened = new ConversationEvent.SpeechContinued();
                 break;
             case Activity.Speech:
                 recogniser.Push(frame);
                 break;
             case Activity.Stopped:
                 recogniser.End();
-                await conversation.PostAsync(
-                    new ConversationEvent.SpeechStopped(clock.GetUtcNow() - TimeSpan.FromMilliseconds(_voice.SilentFrames * Pcm.FrameMs)), ct);
+                happened = new ConversationEvent.SpeechStopped(clock.GetUtcNow() - TimeSpan.FromMilliseconds(_voice.SilentFrames * Pcm.FrameMs));
                 break;
         }
 
         frame.CopyTo(_leadIn.AsSpan((int)(_frames++ % LeadInFrames) * Pcm.FrameSamples));
+        return happened is null ? ValueTask.CompletedTask : conversation.PostAsync(happened, ct);
+    }
+
+    private void Begin()
+    {
+        _segmentFrames = 0;
+        recogniser.Begin(++_segment);
     }
 }

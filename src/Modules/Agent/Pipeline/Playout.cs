@@ -6,31 +6,50 @@ namespace VoicePlatform.Agent.Pipeline;
 /// <summary>
 /// Plays the sentences of one reply and knows what of them was heard. It can fall silent and go on where it stopped, or stop for
 /// good. The frames of the last moment are kept, because what was queued when it fell silent has to be said again.
+/// <code>
+/// frames   0 1 2 3 4 5 6 7 8
+/// heard    ─────────┘       │       given to the line, and no longer in its queue
+/// _given   ───────────────┘ │       given to the line; falling silent sets it back to what was heard
+/// _made    ─────────────────┘       what the voice has made so far
+/// </code>
 /// </summary>
 internal sealed class Playout(IAudioOut line, TimeProvider clock, Action<string> sentenceBegins)
 {
     private const int SentencesAhead = 4;
+    private const int PiecesAhead = 64;
     private const int KeptFrames = 32;                  // 640 ms: more than the line's queue holds
     private const double CharactersASecond = 15;        // where in a sentence a voice is, before its length is known
 
     private readonly Channel<Sentence> _sentences = Channel.CreateBounded<Sentence>(SentencesAhead);
     private readonly List<Spoken> _spoken = [];
     private readonly short[] _kept = new short[KeptFrames * Pcm.FrameSamples];
-    private readonly short[] _frame = new short[Pcm.FrameSamples];
-    private readonly Lock _lock = new();                // Guards everything below and _spoken; never held while waiting.
-    private long _sentFrames;
-    private int _unheardFrames;
+    private readonly Lock _lock = new();                // Guards everything below, _spoken, and what is given to the line; never held while waiting.
+    private long _made;
+    private long _given;
     private int _filled;
+    private long _firstSoundAt;
     private TaskCompletionSource? _hushed;
-    private bool _stopped;
+    private bool _over;
 
     /// <summary>When the first sound left; null before.</summary>
-    public long? FirstSoundAt { get; private set; }
+    public long? FirstSoundAt => Volatile.Read(ref _firstSoundAt) is not 0 and var at ? at : null;
+
+    /// <summary>What was heard so far.</summary>
+    public string Heard
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return HeardUntil(HeardFrames());
+            }
+        }
+    }
 
     /// <summary>Puts a sentence in line; its audio is written to what is returned. Waits while enough are in line.</summary>
     public async ValueTask<ChannelWriter<ReadOnlyMemory<short>>> SayAsync(string text, CancellationToken ct)
     {
-        var sentence = new Sentence(text, Channel.CreateBounded<ReadOnlyMemory<short>>(64));
+        var sentence = new Sentence(text, Channel.CreateBounded<ReadOnlyMemory<short>>(PiecesAhead));
         await _sentences.Writer.WriteAsync(sentence, ct);
         return sentence.Audio.Writer;
     }
@@ -38,55 +57,19 @@ internal sealed class Playout(IAudioOut line, TimeProvider clock, Action<string>
     /// <summary>Nothing more follows.</summary>
     public void Complete() => _sentences.Writer.TryComplete();
 
-    /// <summary>Ends when all has been played.</summary>
+    /// <summary>Ends when all has been played and heard.</summary>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public async Task RunAsync(CancellationToken ct)
     {
         await foreach (var sentence in _sentences.Reader.ReadAllAsync(ct))
         {
-            Spoken? spoken = null;
-            await foreach (var audio in sentence.Audio.Reader.ReadAllAsync(ct))
-            {
-                if (spoken is null)
-                {
-                    spoken = new(sentence.Text, _sentFrames);
-                    lock (_lock)
-                    {
-                        _spoken.Add(spoken);
-                    }
-
-                    sentenceBegins(sentence.Text);
-                }
-
-                for (var rest = audio; rest.Length > 0;)
-                {
-                    var take = Math.Min(rest.Length, _frame.Length - _filled);
-                    rest.Span[..take].CopyTo(_frame.AsSpan(_filled));
-                    rest = rest[take..];
-                    _filled += take;
-                    if (_filled == _frame.Length)
-                    {
-                        await SendFrameAsync(ct);
-                    }
-                }
-            }
-
-            if (_filled > 0)
-            {
-                _frame.AsSpan(_filled).Clear();
-                await SendFrameAsync(ct);
-            }
-
-            if (spoken is not null)
-            {
-                spoken.EndFrame = _sentFrames;
-            }
+            await SpeakAsync(sentence, ct);
         }
 
-        // The last of it is still on its way to the caller's ear.
-        while (line.Queued > TimeSpan.Zero)
+        // The last of it is still on its way to the caller's ear, and may yet be called back.
+        while (await GiveAsync(ct) is { Ticks: > 0 } queued)
         {
-            await AudibleAsync(ct);
-            await Task.Delay(line.Queued, clock, ct);
+            await Task.Delay(queued, clock, ct);
         }
     }
 
@@ -95,10 +78,10 @@ internal sealed class Playout(IAudioOut line, TimeProvider clock, Action<string>
     {
         lock (_lock)
         {
-            if (_hushed is null && !_stopped)
+            if (_hushed is null && !_over)
             {
+                _given = HeardFrames();
                 _hushed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-                _unheardFrames = UnheardFrames();
                 line.Clear();
             }
         }
@@ -119,78 +102,129 @@ internal sealed class Playout(IAudioOut line, TimeProvider clock, Action<string>
     {
         lock (_lock)
         {
-            if (!_stopped)
+            if (!_over)
             {
-                _unheardFrames = _hushed is null ? UnheardFrames() : _unheardFrames;
-                _stopped = true;
+                _given = HeardFrames();
+                _over = true;
                 line.Clear();
                 _hushed?.TrySetResult();
             }
 
-            return HeardUntil(_sentFrames - _unheardFrames);
+            return HeardUntil(_given);
         }
     }
 
-    /// <summary>What was heard so far.</summary>
-    public string Heard
+    private async Task SpeakAsync(Sentence sentence, CancellationToken ct)
     {
-        get
+        Spoken? spoken = null;
+        await foreach (var audio in sentence.Audio.Reader.ReadAllAsync(ct))
+        {
+            if (audio.IsEmpty)
+            {
+                continue;
+            }
+
+            if (spoken is null)
+            {
+                lock (_lock)
+                {
+                    _spoken.Add(spoken = new(sentence.Text, _made));
+                }
+
+                sentenceBegins(sentence.Text);
+            }
+
+            for (var rest = audio; rest.Length > 0;)
+            {
+                var take = Math.Min(rest.Length, Pcm.FrameSamples - _filled);
+                rest.Span[..take].CopyTo(NextFrame()[_filled..]);
+                rest = rest[take..];
+                _filled += take;
+                if (_filled == Pcm.FrameSamples)
+                {
+                    await EndFrameAsync(ct);
+                }
+            }
+        }
+
+        if (_filled > 0)
+        {
+            NextFrame()[_filled..].Clear();
+            await EndFrameAsync(ct);
+        }
+
+        if (spoken is not null)
         {
             lock (_lock)
             {
-                return HeardUntil(_sentFrames - (_hushed is null && !_stopped ? UnheardFrames() : _unheardFrames));
+                spoken.EndFrame = _made;
             }
         }
     }
 
-    private int UnheardFrames() => (int)Math.Min(Math.Min((long)Math.Ceiling(line.Queued.TotalMilliseconds / Pcm.FrameMs), _sentFrames), KeptFrames);
+    private Span<short> NextFrame() => Kept(_made).Span;
 
-    private async ValueTask SendFrameAsync(CancellationToken ct)
+    private Memory<short> Kept(long frame) => _kept.AsMemory((int)(frame % KeptFrames) * Pcm.FrameSamples, Pcm.FrameSamples);
+
+    private async ValueTask EndFrameAsync(CancellationToken ct)
     {
         _filled = 0;
-        await AudibleAsync(ct);
-        var at = (int)(_sentFrames % KeptFrames) * Pcm.FrameSamples;
-        _frame.CopyTo(_kept.AsSpan(at));
-        Interlocked.Increment(ref _sentFrames);
-        await line.PlayAsync(_kept.AsMemory(at, Pcm.FrameSamples), ct);
-        FirstSoundAt ??= clock.GetTimestamp();
+        lock (_lock)
+        {
+            _made++;
+        }
+
+        await GiveAsync(ct);
     }
 
-    /// <summary>Waits while hushed, then says again what was queued when silence fell.</summary>
-    private async ValueTask AudibleAsync(CancellationToken ct)
+    /// <summary>Gives the line every frame it does not have, waiting while hushed. Answers what then waits in the line; zero: all was heard.</summary>
+    private async ValueTask<TimeSpan> GiveAsync(CancellationToken ct)
     {
         while (true)
         {
-            Task? silence;
-            int again;
+            ValueTask given;
             lock (_lock)
             {
-                if (_stopped)
+                // Whether it may sound and giving it are one step: no frame slips out after silence was asked for.
+                if (_over)
                 {
                     throw new OperationCanceledException("The reply was cut.");
                 }
 
-                silence = _hushed?.Task;
-                again = silence is null ? _unheardFrames : 0;
-                if (silence is null)
+                if (_hushed is not null)
                 {
-                    _unheardFrames = 0;
+                    given = new ValueTask(_hushed.Task.WaitAsync(ct));
+                }
+                else if (_given < _made)
+                {
+                    if (_firstSoundAt == 0)
+                    {
+                        Volatile.Write(ref _firstSoundAt, clock.GetTimestamp() + Ticks(line.Queued));
+                    }
+
+                    given = line.PlayAsync(Kept(_given++), ct);
+                }
+                else
+                {
+                    var queued = line.Queued;
+                    if (queued <= TimeSpan.Zero && _filled == 0 && _sentences.Reader.Completion.IsCompleted)
+                    {
+                        // Heard to its end: stopping it now must not touch what the next reply has queued.
+                        _over = true;
+                    }
+
+                    return queued;
                 }
             }
 
-            if (silence is null)
-            {
-                for (var n = again; n > 0; n--)
-                {
-                    await line.PlayAsync(_kept.AsMemory((int)((_sentFrames - n) % KeptFrames) * Pcm.FrameSamples, Pcm.FrameSamples), ct);
-                }
-
-                return;
-            }
-
-            await silence.WaitAsync(ct);
+            await given;
         }
     }
+
+    private long Ticks(TimeSpan time) => (long)(time.TotalSeconds * clock.TimestampFrequency);
+
+    private long HeardFrames() =>
+        _hushed is not null || _over ? _given : _given - Math.Min(_given, Math.Min(KeptFrames - 1, (long)Math.Ceiling(line.Queued.TotalMilliseconds / Pcm.FrameMs)));
 
     private string HeardUntil(long frame)
     {

@@ -26,6 +26,10 @@ internal sealed class Reply : IAsyncDisposable
     private readonly TimeProvider _clock;
     private readonly IReplyObserver _observer;
     private readonly Task _running;
+    private Task _cutting = Task.CompletedTask;
+    private long _firstTokenAt;
+    private long _firstSentenceAt;
+    private long _firstAudioAt;
 
     public Reply(int turn, IAsyncEnumerable<Generated> answer, ITextToSpeech voice, IAudioOut line, TimeProvider clock, IReplyObserver observer)
     {
@@ -40,13 +44,13 @@ internal sealed class Reply : IAsyncDisposable
     public long StartedAt { get; }
 
     /// <summary>The first text; null before.</summary>
-    public long? FirstTokenAt { get; private set; }
+    public long? FirstTokenAt => Known(ref _firstTokenAt);
 
     /// <summary>The first sentence was complete; null before.</summary>
-    public long? FirstSentenceAt { get; private set; }
+    public long? FirstSentenceAt => Known(ref _firstSentenceAt);
 
     /// <summary>The first audio of it was there; null before.</summary>
-    public long? FirstAudioAt { get; private set; }
+    public long? FirstAudioAt => Known(ref _firstAudioAt);
 
     public long? FirstSoundAt => _playout.FirstSoundAt;
 
@@ -63,13 +67,19 @@ internal sealed class Reply : IAsyncDisposable
     public string Cut()
     {
         var heard = _playout.Stop();
-        _cut.Cancel();
+        if (!_cut.IsCancellationRequested)
+        {
+            // Elsewhere: what the stages do when they are cancelled, posting included, must not run inside the caller.
+            _cutting = _cut.CancelAsync();
+        }
+
         return heard;
     }
 
     public async ValueTask DisposeAsync()
     {
         Cut();
+        await _cutting;
         await _running;
         _cut.Dispose();
     }
@@ -109,7 +119,7 @@ internal sealed class Reply : IAsyncDisposable
             switch (piece)
             {
                 case Generated.Text text:
-                    FirstTokenAt ??= _clock.GetTimestamp();
+                    Note(ref _firstTokenAt);
                     foreach (var sentence in splitter.Push(text.Piece))
                     {
                         await SendAsync(sentence);
@@ -134,7 +144,7 @@ internal sealed class Reply : IAsyncDisposable
 
         ValueTask SendAsync(string sentence)
         {
-            FirstSentenceAt ??= _clock.GetTimestamp();
+            Note(ref _firstSentenceAt);
             return sentences.WriteAsync(sentence, ct);
         }
     }
@@ -147,7 +157,7 @@ internal sealed class Reply : IAsyncDisposable
             _observer.Used(new UsageTotal("text_to_speech", voice.Provider, voice.Model, "character", sentence.Length));
             await foreach (var piece in voice.SpeakAsync(sentence, ct))
             {
-                FirstAudioAt ??= _clock.GetTimestamp();
+                Note(ref _firstAudioAt);
                 await audio.WriteAsync(piece, ct);
             }
 
@@ -156,4 +166,8 @@ internal sealed class Reply : IAsyncDisposable
 
         _playout.Complete();
     }
+
+    private void Note(ref long moment) => Interlocked.CompareExchange(ref moment, _clock.GetTimestamp(), 0);
+
+    private static long? Known(ref long moment) => Interlocked.Read(ref moment) is not 0 and var at ? at : null;
 }

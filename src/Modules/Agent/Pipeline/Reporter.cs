@@ -2,6 +2,9 @@ using VoicePlatform.Contracts.Sessions;
 
 namespace VoicePlatform.Agent.Pipeline;
 
+/// <summary>What became of a report.</summary>
+internal enum Told { Yes, NotYet, Refused }
+
 /// <summary>
 /// Tells Session what was said and used: soon after it happened, and every five seconds that the conversation still runs. What
 /// could not be told stays until it can, so that a database that is away for a while loses nothing.
@@ -13,6 +16,13 @@ internal sealed class Reporter(string sessionId, Func<ReportProgress, Cancellati
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
+    // Pauses between the last tries to tell how it ended.
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(15);
+
+    // Notes are worth having, not worth memory without bound; lines and turns are as many as were spoken.
+    private const int MostNotes = 200;
+
     // Lines come one by one while somebody speaks: a moment later, several go together.
     private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(50);
 
@@ -23,12 +33,24 @@ internal sealed class Reporter(string sessionId, Func<ReportProgress, Cancellati
     private readonly List<SessionNote> _notes = [];
     private readonly WakeUp _wakeUp = new();
     private bool _callerPresent;
+    private int _notesLost;
 
     public void Line(SpokenLine line) => Add(() => _lines[line.Seq] = line);
 
     public void Turn(TurnTiming turn) => Add(() => _turns[turn.Turn] = turn);
 
-    public void Note(string kind, string detail) => Add(() => _notes.Add(new(clock.GetUtcNow(), kind, detail)));
+    /// <summary>Beyond what is kept while nothing can be told, notes are lost and counted.</summary>
+    public void Note(string kind, string detail) => Add(() =>
+    {
+        if (_notes.Count < MostNotes)
+        {
+            _notes.Add(new(clock.GetUtcNow(), kind, detail));
+        }
+        else
+        {
+            _notesLost++;
+        }
+    });
 
     /// <summary>From now on the conversation counts as started.</summary>
     public void CallerIsPresent() => Add(() => _callerPresent = true);
@@ -48,7 +70,13 @@ internal sealed class Reporter(string sessionId, Func<ReportProgress, Cancellati
         {
             while (true)
             {
-                await FlushAsync(ct);
+                if (await FlushAsync(ct) is Told.NotYet)
+                {
+                    // Whatever happens meanwhile: who does not answer is not asked more often.
+                    await Task.Delay(Interval, clock, ct);
+                    continue;
+                }
+
                 await _wakeUp.WaitAsync(Interval, clock, ct);
                 await Task.Delay(Gather, clock, ct);
             }
@@ -59,12 +87,37 @@ internal sealed class Reporter(string sessionId, Func<ReportProgress, Cancellati
         }
     }
 
-    /// <summary>False when it could not be told; then it waits for the next time.</summary>
-    public async Task<bool> FlushAsync(CancellationToken ct)
+    /// <summary>Tells the rest, again and again while it cannot be told. False: it could not within <paramref name="patience"/>.</summary>
+    public async Task<bool> CloseAsync(TimeSpan patience)
+    {
+        var since = clock.GetTimestamp();
+        for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
+        {
+            if (await FlushAsync(CancellationToken.None) is not Told.NotYet)
+            {
+                return true;
+            }
+
+            if (clock.GetElapsedTime(since) + pause > patience)
+            {
+                return false;
+            }
+
+            await Task.Delay(pause, clock, CancellationToken.None);
+        }
+    }
+
+    /// <summary>What could not be told waits for the next time; what is refused is not told again.</summary>
+    public async Task<Told> FlushAsync(CancellationToken ct)
     {
         ReportProgress report;
         lock (_lock)
         {
+            if (_notesLost > 0)
+            {
+                _notes[^1] = new(clock.GetUtcNow(), "notes.lost", $"{_notesLost + 1} notes were not kept.");
+            }
+
             report = new(sessionId, [.. _lines.Values.OrderBy(l => l.Seq)], [.. _turns.Values], [.. _usage.Values], [.. _notes], _callerPresent);
         }
 
@@ -76,17 +129,17 @@ internal sealed class Reporter(string sessionId, Func<ReportProgress, Cancellati
             if (!result.IsOk)
             {
                 failed(new InvalidOperationException(result.Error.Code));
-                return false;
+                return result.Error.Kind is ErrorKind.Unavailable ? Told.NotYet : Told.Refused;
             }
 
             Forget(report);
             answered(result.Value);
-            return true;
+            return Told.Yes;
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
             failed(e);
-            return false;
+            return Told.NotYet;
         }
     }
 
@@ -117,6 +170,7 @@ internal sealed class Reporter(string sessionId, Func<ReportProgress, Cancellati
             }
 
             _notes.RemoveRange(0, told.Notes.Count);
+            _notesLost = told.Notes is [.., { Kind: "notes.lost" }] ? 0 : _notesLost;
         }
     }
 }

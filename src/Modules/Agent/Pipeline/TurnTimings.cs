@@ -6,26 +6,33 @@ namespace VoicePlatform.Agent.Pipeline;
 internal sealed class TurnTimings(TimeProvider clock)
 {
     private TimeSpan? _recognition;
-    private TimeSpan? _endpointing;
+    private (int Turn, TimeSpan Endpointing, TimeSpan? Recognition)? _decided;
+    private int _told = -1;
 
     public void Recognised(TimeSpan took) => _recognition = took;
 
-    public void TurnDecided(DateTimeOffset lastSound, DateTimeOffset now) => _endpointing = now - lastSound;
+    /// <summary>The caller's turn is over; <paramref name="turn"/> answers it.</summary>
+    public void TurnDecided(int turn, DateTimeOffset lastSound, DateTimeOffset now) => (_decided, _recognition) = ((turn, now - lastSound, _recognition), null);
 
-    /// <summary>The timing of a reply; the next turn starts anew.</summary>
-    public TurnTiming Of(Reply reply, bool interrupted)
+    /// <summary>The timing of a turn's answer; null for what else is said in the turn: asking back, apologies, goodbyes.</summary>
+    public TurnTiming? Of(Reply reply, bool interrupted)
     {
-        var answer = Between(reply.StartedAt, reply.FirstSoundAt);
-        var timing = new TurnTiming(
+        if (reply.Turn <= _told)
+        {
+            return null;
+        }
+
+        _told = reply.Turn;
+        var decided = _decided?.Turn == reply.Turn ? _decided : null;
+        var endpointing = decided?.Endpointing;
+        return new TurnTiming(
             reply.Turn,
-            Ms(_endpointing),
-            Ms(_recognition),
+            Ms(endpointing),
+            Ms(decided?.Recognition),
             Ms(Between(reply.StartedAt, reply.FirstTokenAt)),
             Ms(reply.FirstSentenceAt is { } sentence ? Between(sentence, reply.FirstAudioAt) : null),
-            _endpointing is null ? null : Ms(_endpointing + answer),
+            Ms(endpointing + Between(reply.StartedAt, reply.FirstSoundAt)),
             interrupted);
-        (_recognition, _endpointing) = (null, null);
-        return timing;
     }
 
     private TimeSpan? Between(long from, long? to) => to is null ? null : clock.GetElapsedTime(from, to.Value);

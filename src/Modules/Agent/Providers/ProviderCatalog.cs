@@ -13,6 +13,8 @@ namespace VoicePlatform.Agent.Providers;
 internal sealed class ProviderCatalog(IOptions<AgentOptions> options, PocketSphinxSpeech pocketSphinx, FliteSpeech flite, TimeProvider clock)
 {
     private static readonly TimeSpan FirstTokenTimeout = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan SpeechTimeout = TimeSpan.FromSeconds(5);
 
     private string DefaultLlm =>
         options.Value.OpenAiApiKey is not null ? "openai/gpt-4o-mini"
@@ -29,17 +31,31 @@ internal sealed class ProviderCatalog(IOptions<AgentOptions> options, PocketSphi
         };
     }
 
-    public Result<ITextToSpeech> Voice(AssistantDocument assistant)
+    /// <param name="failed">Told of each voice that was given up.</param>
+    public Result<ITextToSpeech> Voice(AssistantDocument assistant, Action<ProviderException> failed)
     {
-        var model = assistant.Tts.Model ?? "local/flite:slt";
-        return Split(model) switch
+        var voices = new List<ITextToSpeech>();
+        foreach (var (descriptor, field) in assistant.Tts.Fallbacks.Select((f, i) => (f, $"tts.fallbacks[{i}]")).Prepend((assistant.Tts.Model ?? "local/flite:slt", "tts.model")))
         {
-            ("local", "flite", var voice) => FliteSpeech.Missing() is { } missing ? NotReady("tts.model", missing)
-                : FliteSpeech.Voices.Contains(voice ?? "slt") ? Result<ITextToSpeech>.Ok(flite.Voice(voice ?? "slt", assistant.Tts.Speed))
-                : Error.Field("tts.model", "unknown_voice", $"flite has the voices {string.Join(", ", FliteSpeech.Voices)}."),
-            _ => Unknown<ITextToSpeech>("tts.model", model),
-        };
+            var voice = SingleVoice(descriptor, field, assistant.Tts.Speed);
+            if (!voice.IsOk)
+            {
+                return voice.Error;
+            }
+
+            voices.Add(voice.Value);
+        }
+
+        return Result<ITextToSpeech>.Ok(new FallbackVoice(voices, SpeechTimeout, clock, failed));
     }
+
+    private Result<ITextToSpeech> SingleVoice(string descriptor, string field, double speed) => Split(descriptor) switch
+    {
+        ("local", "flite", var voice) => FliteSpeech.Missing() is { } missing ? NotReady(field, missing)
+            : FliteSpeech.Voices.Contains(voice ?? "slt") ? Result<ITextToSpeech>.Ok(flite.Voice(voice ?? "slt", speed))
+            : Error.Field(field, "unknown_voice", $"flite has the voices {string.Join(", ", FliteSpeech.Voices)}."),
+        _ => Unknown<ITextToSpeech>(field, descriptor),
+    };
 
     /// <param name="failed">Told of each model that was given up.</param>
     public Result<ILanguageModel> Mind(AssistantDocument assistant, Action<ProviderException> failed)
@@ -56,7 +72,7 @@ internal sealed class ProviderCatalog(IOptions<AgentOptions> options, PocketSphi
             models.Add(model.Value);
         }
 
-        return Result<ILanguageModel>.Ok(new FallbackModel(models, FirstTokenTimeout, clock, failed));
+        return Result<ILanguageModel>.Ok(new FallbackModel(models, FirstTokenTimeout, IdleTimeout, clock, failed));
     }
 
     private Result<ILanguageModel> Single(string descriptor, string field)

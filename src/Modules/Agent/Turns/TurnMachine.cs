@@ -18,6 +18,9 @@ internal enum TurnSignal
 
     /// <summary>It was no interruption: go on speaking where it stopped.</summary>
     GoOn,
+
+    /// <summary>The caller spoke, and the recogniser did not say what: ask again.</summary>
+    Unheard,
 }
 
 /// <summary>
@@ -46,10 +49,11 @@ internal sealed class TurnMachine(TurnSettings turn, InterruptionSettings interr
     private static readonly HashSet<string> Backchannels = ["yeah", "yes", "yep", "okay", "ok", "right", "sure", "mhm", "hmm", "aha", "uh-huh", "i see", "all right", "uh huh", "huh"];
 
     private readonly List<string> _finals = [];
-    private string _partial = "";
     private DateTimeOffset? _speakingSince;
     private DateTimeOffset? _lastSound;
     private DateTimeOffset? _hushedAt;
+    private DateTimeOffset? _turnSince;
+    private bool _ignored;              // This stretch of sound was judged before: it does not stop the assistant again.
     private int _unrecognised;
 
     public bool CallerSpeaks => _speakingSince is not null;
@@ -59,18 +63,33 @@ internal sealed class TurnMachine(TurnSettings turn, InterruptionSettings interr
     /// <summary>The caller's last sound so far, for measuring.</summary>
     public DateTimeOffset? LastSound => _lastSound;
 
+    /// <summary>When the caller began to say what was said in this turn.</summary>
+    public DateTimeOffset? TurnSince => _turnSince;
+
+    /// <summary>Everything the caller said so far has been recognised, and the caller is silent.</summary>
+    public bool IsSettled => !CallerSpeaks && _unrecognised == 0;
+
     /// <summary>What was said in this turn so far.</summary>
     public string Text => string.Join(' ', _finals);
 
     /// <summary>When <see cref="OnTime"/> has something to decide; null when nothing is pending.</summary>
-    public DateTimeOffset? WakeAt(bool agentSpeaks) => Earliest(EndAt(), HushAt(agentSpeaks), DecideAt());
+    public DateTimeOffset? WakeAt(bool agentSpeaks) => Earliest(EndAt(agentSpeaks), HushAt(agentSpeaks), DecideAt());
 
     public TurnSignal OnStarted(DateTimeOffset at)
     {
         _speakingSince = at;
+        if (_finals.Count == 0)
+        {
+            _turnSince = at;
+        }
+
+        _ignored = false;
         _unrecognised++;
         return TurnSignal.None;
     }
+
+    /// <summary>The caller speaks on, and the recogniser was given a new segment: one more answer of it to wait for.</summary>
+    public void OnContinued() => _unrecognised++;
 
     /// <param name="lastSound">When the caller's last sound was; earlier than now by the detector's patience.</param>
     public TurnSignal OnStopped(DateTimeOffset lastSound)
@@ -79,16 +98,11 @@ internal sealed class TurnMachine(TurnSettings turn, InterruptionSettings interr
         return TurnSignal.None;
     }
 
-    public TurnSignal OnPartial(string text, bool agentSpeaks)
-    {
-        _partial = text;
-        return agentSpeaks || IsHushed ? Interrupts(Joined(text)) : TurnSignal.None;
-    }
+    public TurnSignal OnPartial(string text, bool agentSpeaks) => agentSpeaks || IsHushed ? Interrupts(Joined(text)) : TurnSignal.None;
 
     public TurnSignal OnFinal(string text, DateTimeOffset now, bool agentSpeaks)
     {
         _unrecognised = Math.Max(0, _unrecognised - 1);
-        _partial = "";
         if (!string.IsNullOrWhiteSpace(text))
         {
             _finals.Add(text.Trim());
@@ -123,25 +137,35 @@ internal sealed class TurnMachine(TurnSettings turn, InterruptionSettings interr
         if (DecideAt() <= now)
         {
             _hushedAt = null;
+            _ignored = true;
+            _unrecognised = 0;
             _finals.Clear();
             return interruption.Resume ? TurnSignal.GoOn : TurnSignal.BargeIn;
         }
 
-        if (EndAt() <= now)
+        if (EndAt(agentSpeaks) <= now)
         {
-            return TurnSignal.EndOfTurn;
+            if (_finals.Count > 0)
+            {
+                return TurnSignal.EndOfTurn;
+            }
+
+            _unrecognised = 0;
+            return TurnSignal.Unheard;
         }
 
         return TurnSignal.None;
     }
+
+    /// <summary>The reply that was in question is over by other means.</summary>
+    public void OnReplyOver() => _hushedAt = null;
 
     /// <summary>The turn's text; the next turn begins.</summary>
     public string TakeTurn()
     {
         var text = Text;
         _finals.Clear();
-        _partial = "";
-        _hushedAt = null;
+        (_hushedAt, _turnSince) = (null, _speakingSince);
         if (!CallerSpeaks)
         {
             _unrecognised = 0;
@@ -150,16 +174,17 @@ internal sealed class TurnMachine(TurnSettings turn, InterruptionSettings interr
         return text;
     }
 
-    private DateTimeOffset? EndAt()
+    private DateTimeOffset? EndAt(bool agentSpeaks)
     {
-        if (CallerSpeaks || IsHushed || _lastSound is not { } lastSound)
+        // While the assistant speaks only an interruption gives the caller the turn.
+        if (agentSpeaks || CallerSpeaks || IsHushed || _lastSound is not { } lastSound)
         {
             return null;
         }
 
         if (_unrecognised > 0)
         {
-            return _finals.Count > 0 ? lastSound + LongestRecognition : null;
+            return lastSound + LongestRecognition;
         }
 
         return _finals.Count == 0 ? null
@@ -167,13 +192,24 @@ internal sealed class TurnMachine(TurnSettings turn, InterruptionSettings interr
     }
 
     private DateTimeOffset? HushAt(bool agentSpeaks) =>
-        interruption.Enabled && agentSpeaks && !IsHushed && _speakingSince is { } since ? since + TimeSpan.FromSeconds(interruption.MinDurationS) : null;
+        interruption.Enabled && agentSpeaks && !IsHushed && !_ignored && _speakingSince is { } since ? since + TimeSpan.FromSeconds(interruption.MinDurationS) : null;
 
-    /// <summary>A pause that brought no words ends: the timeout counts from the caller's silence.</summary>
-    private DateTimeOffset? DecideAt() =>
-        _hushedAt is { } hushed && !CallerSpeaks && _unrecognised == 0
-            ? (_lastSound > hushed ? _lastSound.Value : hushed) + TimeSpan.FromSeconds(_finals.Count > 0 ? 0 : interruption.FalseInterruptionTimeoutS)
-            : null;
+    /// <summary>
+    /// A pause that brought no words ends: the timeout counts from the caller's silence. A sound that goes on for ever, and a recogniser
+    /// that does not answer, do not keep the assistant silent for ever.
+    /// </summary>
+    private DateTimeOffset? DecideAt()
+    {
+        if (_hushedAt is not { } hushed)
+        {
+            return null;
+        }
+
+        var silentSince = _lastSound > hushed ? _lastSound.Value : hushed;
+        return CallerSpeaks ? hushed + LongestRecognition
+            : _unrecognised > 0 ? silentSince + LongestRecognition
+            : silentSince + TimeSpan.FromSeconds(_finals.Count > 0 ? 0 : interruption.FalseInterruptionTimeoutS);
+    }
 
     private TurnSignal Interrupts(string text)
     {
@@ -183,12 +219,12 @@ internal sealed class TurnMachine(TurnSettings turn, InterruptionSettings interr
         }
 
         var words = text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length;
-        if (words < Math.Max(1, interruption.MinWords) || !IsHushed)
+        if (words < Math.Max(1, interruption.MinWords) || !(IsHushed || _ignored))
         {
             return TurnSignal.None;
         }
 
-        _hushedAt = null;
+        (_hushedAt, _ignored) = (null, false);
         return TurnSignal.BargeIn;
     }
 

@@ -3,7 +3,6 @@ using VoicePlatform.Agent.Providers;
 using VoicePlatform.Agent.Speech;
 using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.LiveKit.Rtc;
-using DisconnectReason = VoicePlatform.LiveKit.Protocol.DisconnectReason;
 
 namespace VoicePlatform.Agent.Worker;
 
@@ -16,10 +15,12 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
     /// <summary>Makes one for a job.</summary>
     public delegate AttendedRoom Factory();
 
-    private const int LongestMessage = 8_000;
-
-    private static readonly TimeSpan SubscriptionPatience = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan FarewellPatience = TimeSpan.FromSeconds(5);
+
+    // How long a database that is away is waited for at the end, so that nothing that was said is lost; less when the host is stopping.
+    private static readonly TimeSpan ClosingPatience = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan ShutdownPatience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan FinishPause = TimeSpan.FromSeconds(2);
 
     private readonly ILogger _log = logs.CreateLogger<AttendedRoom>();
 
@@ -47,18 +48,47 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
             Failed(_log, sessionId, e);
         }
 
-        // Not cancellable: a conversation that happened is finished. If this fails too, the sweeper does it.
-        var finished = await SendAsync(new FinishSession(sessionId, reason), CancellationToken.None);
-        if (!finished.IsOk)
+        await FinishAsync(sessionId, reason, ct);
+    }
+
+    /// <summary>Not cancellable: a conversation that happened is finished. If this fails for too long, the sweeper does it.</summary>
+    private async Task FinishAsync(string sessionId, string reason, CancellationToken ct)
+    {
+        var since = clock.GetTimestamp();
+        while (true)
         {
-            NotAttended(_log, sessionId, finished.Error.Code);
+            try
+            {
+                var finished = await SendAsync(new FinishSession(sessionId, reason), CancellationToken.None);
+                if (finished.IsOk || finished.Error.Kind is not ErrorKind.Unavailable)
+                {
+                    if (!finished.IsOk)
+                    {
+                        NotAttended(_log, sessionId, finished.Error.Code);
+                    }
+
+                    return;
+                }
+            }
+            catch (Exception e)
+            {
+                ReportFailed(_log, sessionId, e);
+            }
+
+            if (clock.GetElapsedTime(since) > (ct.IsCancellationRequested ? ShutdownPatience : ClosingPatience))
+            {
+                NotAttended(_log, sessionId, "not_finished");
+                return;
+            }
+
+            await Task.Delay(FinishPause, clock, CancellationToken.None);
         }
     }
 
     private async Task<string> ConverseAsync(ConversationPlan plan, string url, string token, CancellationToken ct)
     {
         Conversation? conversation = null;
-        var cast = CastFor(plan, e => conversation?.Post(new ConversationEvent.ModelFailed(e)));
+        var cast = CastFor(plan, e => conversation?.Post(new ConversationEvent.ProviderGivenUp(e)));
         await using var room = await engine.ConnectAsync(url, token, new RoomOptions(), ct);
         using var source = engine.CreateAudioSource(TrackOut.Format);
         var voice = new RoomVoice(room, plan.ParticipantIdentity, _log);
@@ -80,6 +110,7 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
                 conversation.Post(new ConversationEvent.Heard(heard));
             }
         });
+        reporter.Usage(recogniser.Usage);
 
         // The track is there before the caller is: the first word of the greeting finds a listener.
         var track = await room.LocalParticipant.PublishAudioAsync(source, new AudioPublishOptions { Name = "agent" }, ct);
@@ -87,7 +118,7 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
         using var over = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var showing = voice.RunAsync(over.Token);
         var reporting = reporter.RunAsync(over.Token);
-        var watching = WatchAsync(room, plan, conversation, recogniser, voice, reporter, over.Token);
+        var watching = new RoomWatch(room, plan, conversation, recogniser, voice, reporter, clock, _log).RunAsync(over.Token);
         try
         {
             return await conversation.RunAsync(ct);
@@ -98,7 +129,10 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
             await over.CancelAsync();
             await Task.WhenAll(showing, reporting, watching).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             reporter.Usage(recogniser.Usage);
-            await reporter.FlushAsync(CancellationToken.None);
+            if (!await reporter.CloseAsync(ct.IsCancellationRequested ? ShutdownPatience : ClosingPatience))
+            {
+                NotTold(_log, plan.SessionId);
+            }
         }
     }
 
@@ -112,97 +146,10 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
     /// <exception cref="ProviderException">A provider that was there when the session started is gone.</exception>
     private Cast CastFor(ConversationPlan plan, Action<ProviderException> failed)
     {
-        var (ears, mind, voice) = (providers.Ears(plan.Assistant), providers.Mind(plan.Assistant, failed), providers.Voice(plan.Assistant));
+        var (ears, mind, voice) = (providers.Ears(plan.Assistant), providers.Mind(plan.Assistant, failed), providers.Voice(plan.Assistant, failed));
         return (ears.Error ?? mind.Error ?? voice.Error) is { } error
             ? throw new ProviderException("catalog", error.Message, retryable: false)
             : new Cast(ears.Value, mind.Value, voice.Value);
-    }
-
-    /// <summary>Turns what happens in the room into events of the conversation.</summary>
-    private async Task WatchAsync(
-        RtcRoom room, ConversationPlan plan, Conversation conversation, IRecogniser recogniser, RoomVoice voice, Reporter reporter, CancellationToken ct)
-    {
-        var heardBySomebody = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var listener = new Listener(conversation, recogniser, clock);
-        var background = new List<Task>();
-        RemoteAudioStream? ears = null;
-        room.HandleTextStreams("lk.chat", async (stream, token) =>
-        {
-            if (stream.SenderIdentity == plan.ParticipantIdentity)
-            {
-                var text = (await stream.ReadAllAsync(LongestMessage, token)).Trim();
-                if (text.Length > 0)
-                {
-                    await conversation.PostAsync(new ConversationEvent.Wrote(text), token);
-                }
-            }
-        });
-        try
-        {
-            if (room.RemoteParticipants.TryGetValue(plan.ParticipantIdentity, out var early))
-            {
-                background.Add(GreetWhenHeardAsync());
-                foreach (var publication in early.Publications.Values)
-                {
-                    Listen(publication.Track);
-                }
-            }
-
-            await foreach (var e in room.ReadEventsAsync(ct))
-            {
-                switch (e)
-                {
-                    case RoomEvent.ParticipantConnected { Participant.Identity: var identity } when identity == plan.ParticipantIdentity:
-                        background.Add(GreetWhenHeardAsync());
-                        break;
-                    case RoomEvent.LocalTrackSubscribed:
-                        heardBySomebody.TrySetResult();
-                        break;
-                    case RoomEvent.TrackSubscribed subscribed when subscribed.Participant.Identity == plan.ParticipantIdentity:
-                        Listen(subscribed.Track);
-                        break;
-                    case RoomEvent.ParticipantDisconnected left when left.Participant.Identity == plan.ParticipantIdentity:
-                        await conversation.PostAsync(new ConversationEvent.CallerLeft(), ct);
-                        break;
-                    case RoomEvent.Disconnected { Reason: var reason }:
-                        await conversation.PostAsync(
-                            new ConversationEvent.Stop(reason is DisconnectReason.RoomDeleted ? EndReasons.Requested
-                                : reason is DisconnectReason.ServerShutdown ? EndReasons.Shutdown : EndReasons.CallerLeft), ct);
-                        break;
-                }
-
-                reporter.Usage(recogniser.Usage);
-            }
-        }
-        catch (OperationCanceledException) when (ct.IsCancellationRequested)
-        {
-            // The conversation is over.
-        }
-        finally
-        {
-            ears?.Dispose();
-            await Task.WhenAll(background).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-
-        void Listen(RemoteTrack? track)
-        {
-            if (track is not { IsAudio: true })
-            {
-                return;
-            }
-
-            // A caller who comes back after a lost connection brings a new track: the old one has ended.
-            ears?.Dispose();
-            ears = track.OpenAudio();
-            voice.CallerTrackSid = track.Sid;
-            background.Add(listener.RunAsync(ears, ct));
-        }
-
-        async Task GreetWhenHeardAsync()
-        {
-            await heardBySomebody.Task.WaitAsync(SubscriptionPatience, clock, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await conversation.PostAsync(new ConversationEvent.CallerReady(), ct);
-        }
     }
 
     private async Task<T> SendAsync<T>(IRequest<T> request, CancellationToken ct)
@@ -219,4 +166,7 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
 
     [LoggerMessage(LogLevel.Warning, "A report on session {SessionId} could not be kept yet")]
     private static partial void ReportFailed(ILogger logger, string sessionId, Exception exception);
+
+    [LoggerMessage(LogLevel.Error, "Part of the conversation of session {SessionId} could not be kept")]
+    private static partial void NotTold(ILogger logger, string sessionId);
 }

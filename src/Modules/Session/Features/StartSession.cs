@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Npgsql;
 
 using VoicePlatform.Contracts.Agent;
 using VoicePlatform.Contracts.Assistants;
@@ -159,14 +160,17 @@ internal static class StartSession
                 var session = Session.Open(
                     caller.TenantId, assistant.AssistantId, assistant.Version, identity, start.TextOnly, caller.IsTest,
                     start.Variables ?? new Dictionary<string, string>(), start.Metadata, assistant.Document.Limits.MaxDurationS, now);
-                if (await db.Sessions.AnyAsync(s => s.RoomName == session.RoomName, ct))
-                {
-                    continue;
-                }
-
                 db.Sessions.Add(session);
-                await db.SaveChangesAsync(ct);
-                return session;
+                try
+                {
+                    await db.SaveChangesAsync(ct);
+                    return session;
+                }
+                catch (DbUpdateException e) when (e.InnerException is PostgresException { ConstraintName: "sessions_room_name" })
+                {
+                    // The savepoint that EF set has undone the insert; the transaction goes on.
+                    db.ChangeTracker.Clear();
+                }
             }
         }
     }

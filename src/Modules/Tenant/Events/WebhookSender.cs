@@ -18,8 +18,7 @@ internal sealed partial class WebhookSender(
 {
     public const string ClientName = "webhooks";
 
-    private const int Batch = 100;
-    private const int Concurrency = 32;
+    private const int Concurrency = 64;
     private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan AttemptTimeout = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan Lease = TimeSpan.FromSeconds(60);
@@ -31,21 +30,31 @@ internal sealed partial class WebhookSender(
         TimeSpan.FromHours(6), TimeSpan.FromHours(14), TimeSpan.FromHours(20), TimeSpan.FromHours(32),
     ];
 
+    private readonly HashSet<Task> _sending = [];
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         while (!stoppingToken.IsCancellationRequested)
         {
             try
             {
-                while (await SendSomeAsync(stoppingToken) > 0)
+                _sending.RemoveWhere(t => t.IsCompleted);
+                var free = Concurrency - _sending.Count;
+                var due = free == 0 ? [] : await ClaimAsync(free, stoppingToken);
+                foreach (var delivery in due)
                 {
+                    _sending.Add(SendAsync(delivery, stoppingToken));
                 }
 
-                await wakeUp.WaitAsync(PollInterval, clock, stoppingToken);
+                // A receiver that hangs keeps its own place and nobody else's; the next free one wakes the loop.
+                if (due.Count < free || free == 0)
+                {
+                    await wakeUp.WaitAsync(PollInterval, clock, stoppingToken);
+                }
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
             {
-                return;
+                break;
             }
             catch (Exception e)
             {
@@ -53,17 +62,32 @@ internal sealed partial class WebhookSender(
                 await Task.Delay(PollInterval, clock, CancellationToken.None);
             }
         }
+
+        await Task.WhenAll(_sending);
     }
 
-    private async Task<int> SendSomeAsync(CancellationToken ct)
+    /// <summary>Never fails: what could not be noted is sent again when its lease is over.</summary>
+    private async Task SendAsync(Due delivery, CancellationToken ct)
     {
-        var due = await ClaimAsync(ct);
-        await Parallel.ForEachAsync(due, new ParallelOptions { MaxDegreeOfParallelism = Concurrency, CancellationToken = ct }, async (delivery, token) =>
-            await SendAsync(delivery, token));
-        return due.Count;
+        try
+        {
+            await AttemptAsync(delivery, ct);
+        }
+        catch (OperationCanceledException) when (ct.IsCancellationRequested)
+        {
+            // Stopping: the lease ends and the next start sends it.
+        }
+        catch (Exception e)
+        {
+            Failed(log, e);
+        }
+        finally
+        {
+            wakeUp.Wake();
+        }
     }
 
-    private async Task<List<Due>> ClaimAsync(CancellationToken ct)
+    private async Task<List<Due>> ClaimAsync(int limit, CancellationToken ct)
     {
         // In order for each subject: a delivery waits while an earlier one of its subject is pending at the same webhook.
         await using var claim = source.CreateCommand(
@@ -80,7 +104,7 @@ internal sealed partial class WebhookSender(
             """);
         claim.Parameters.Add(new() { Value = clock.GetUtcNow() });
         claim.Parameters.Add(new() { Value = Lease });
-        claim.Parameters.Add(new() { Value = Batch });
+        claim.Parameters.Add(new() { Value = limit });
         var due = new List<Due>();
         await using var row = await claim.ExecuteReaderAsync(ct);
         while (await row.ReadAsync(ct))
@@ -92,7 +116,7 @@ internal sealed partial class WebhookSender(
         return due;
     }
 
-    private async Task SendAsync(Due delivery, CancellationToken ct)
+    private async Task AttemptAsync(Due delivery, CancellationToken ct)
     {
         var startedAt = clock.GetUtcNow();
         var started = clock.GetTimestamp();

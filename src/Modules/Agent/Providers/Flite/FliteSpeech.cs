@@ -16,6 +16,12 @@ internal sealed partial class FliteSpeech : IDisposable
     private const string Library = "libflite.so.1";
     private const int QueuedSentences = 256;
 
+    // flite begins a sentence with 230 ms of silence, which a caller who waits for an answer would hear as slowness.
+    private static readonly TimeSpan Lead = TimeSpan.FromMilliseconds(20);
+
+    // The pause between two sentences.
+    private static readonly TimeSpan Tail = TimeSpan.FromMilliseconds(150);
+
     private readonly Channel<Request> _requests = Channel.CreateBounded<Request>(QueuedSentences);
     private readonly Dictionary<string, nint> _voices = [];
     private readonly Lock _starting = new();
@@ -64,8 +70,9 @@ internal sealed partial class FliteSpeech : IDisposable
                 {
                     request.Done.TrySetResult(Synthesise(request));
                 }
-                catch (Exception e) when (e is ProviderException or DllNotFoundException or EntryPointNotFoundException)
+                catch (Exception e)
                 {
+                    // Whatever it was: this sentence fails, and the thread goes on for the other conversations.
                     request.Done.TrySetException(e as ProviderException ?? new ProviderException(ProviderName, Missing() ?? e.Message, retryable: false, e));
                 }
             }
@@ -83,7 +90,7 @@ internal sealed partial class FliteSpeech : IDisposable
 
         // cst_voice starts with its name and then its features.
         feat_set_float(((nint*)voice)[1], "duration_stretch", (float)(1 / request.Speed));
-        var wave = (Wave*)flite_text_to_wave(request.Text, voice);
+        var wave = (Wave*)flite_text_to_wave(Speakable(request.Text), voice);
         if (wave is null)
         {
             throw new ProviderException(ProviderName, "flite could not speak this text.", retryable: false);
@@ -96,13 +103,30 @@ internal sealed partial class FliteSpeech : IDisposable
                 throw new ProviderException(ProviderName, $"The voice {request.Voice} speaks at {wave->SampleRate} Hz, not at {Pcm.SampleRate}.", retryable: false);
             }
 
-            return new ReadOnlySpan<short>(wave->Samples, wave->SampleCount).ToArray();
+            return Silence.Trim(new ReadOnlySpan<short>(wave->Samples, wave->SampleCount), Lead, Tail).ToArray();
         }
         finally
         {
             delete_wave((nint)wave);
         }
     }
+
+    /// <summary>flite knows ASCII: typographic marks become plain ones, and what has no plain form is left out.</summary>
+    internal static string Speakable(string text) => string.Create(text.Length, text, static (plain, original) =>
+    {
+        for (var i = 0; i < original.Length; i++)
+        {
+            plain[i] = original[i] switch
+            {
+                '\u2018' or '\u2019' => '\'',
+                '\u201c' or '\u201d' or '\u00ab' or '\u00bb' => '"',
+                '\u2013' or '\u2014' => ',',
+                '\u2026' => '.',
+                < ' ' or > '~' => ' ',
+                var c => c,
+            };
+        }
+    });
 
     [LibraryImport(Library)]
     private static partial int flite_init();

@@ -37,18 +37,23 @@ internal sealed class OpenAiModel : ILanguageModel
     {
         var options = new ChatCompletionOptions { Temperature = (float?)prompt.Assistant.Llm.Temperature };
         await using var updates = _client.CompleteChatStreamingAsync(Messages(prompt), options, ct).GetAsyncEnumerator(ct);
+        var (said, finished) = (false, false);
         while (true)
         {
             try
             {
                 if (!await updates.MoveNextAsync())
                 {
-                    yield break;
+                    break;
                 }
             }
             catch (ClientResultException e)
             {
                 throw new ProviderException(Provider, $"{Provider}/{Model} answered {e.Status}.", e.Status is 0 or 408 or 429 or >= 500, e);
+            }
+            catch (System.Text.Json.JsonException e)
+            {
+                throw new ProviderException(Provider, $"{Provider}/{Model} sent what is no answer.", retryable: true, e);
             }
             catch (Exception e) when (e is HttpRequestException or IOException || (e is OperationCanceledException && !ct.IsCancellationRequested))
             {
@@ -59,10 +64,12 @@ internal sealed class OpenAiModel : ILanguageModel
             {
                 if (part.Text is { Length: > 0 } text)
                 {
+                    said = true;
                     yield return new Generated.Text(text);
                 }
             }
 
+            finished |= updates.Current.FinishReason is not null;
             if (updates.Current.Usage is { } usage)
             {
                 var cached = usage.InputTokenDetails?.CachedTokenCount ?? 0;
@@ -70,6 +77,12 @@ internal sealed class OpenAiModel : ILanguageModel
                 yield return Used("llm_cached_input", cached);
                 yield return Used("llm_output", usage.OutputTokenCount);
             }
+        }
+
+        // A stream that just ends was cut off, and a caller who gets no word was not answered.
+        if (!finished || !said)
+        {
+            throw new ProviderException(Provider, $"{Provider}/{Model} {(finished ? "answered nothing" : "stopped in the middle of its answer")}.", retryable: true);
         }
     }
 

@@ -75,12 +75,13 @@ internal sealed class PocketSphinxSpeech(int decoders, TimeProvider clock) : ISp
                     decoder ??= new PocketSphinxDecoder();
                     Decode(decoder, segment);
                 }
-                catch (Exception e) when (e is ProviderException or DllNotFoundException or EntryPointNotFoundException)
+                catch (Exception e)
                 {
-                    segment.Hear(new Transcription.Failed(
-                        segment.Number, e as ProviderException ?? new ProviderException(ProviderName, Missing() ?? e.Message, retryable: false, e)));
+                    // Whatever it was: this segment fails, and the thread goes on for the other callers with a new decoder.
                     decoder?.Dispose();
                     decoder = null;
+                    segment.Hear(new Transcription.Failed(
+                        segment.Number, e as ProviderException ?? new ProviderException(ProviderName, Missing() ?? e.Message, retryable: Missing() is null, e)));
                 }
             }
         }

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using VoicePlatform.Agent.Language;
+using VoicePlatform.Agent.Speech;
 using VoicePlatform.Contracts.Assistants;
 
 namespace VoicePlatform.Agent.Providers.Script;
@@ -9,18 +10,20 @@ namespace VoicePlatform.Agent.Providers.Script;
 /// <summary>Answers by the rules in the assistant's llm.options, the same every time.</summary>
 internal sealed partial class ScriptModel : ILanguageModel
 {
+    // A conversation asks with the same document every time: its rules are read once.
+    private static readonly ConditionalWeakTable<LanguageModelChoice, Script> Scripts = [];
+
     public string Provider => "local";
 
     public string Model => "script";
 
     public async IAsyncEnumerable<Generated> AnswerAsync(Prompt prompt, [EnumeratorCancellation] CancellationToken ct)
     {
-        var options = JsonSerializer.SerializeToElement(prompt.Assistant.Llm.Options, Json.Options).Deserialize<ScriptOptions>(Json.Options)!;
-        var rule = options.Rules.FirstOrDefault(r => Regex.IsMatch(
-            prompt.Text, r.When, RegexOptions.NonBacktracking | RegexOptions.IgnoreCase | RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1)));
+        var script = Scripts.GetValue(prompt.Assistant.Llm, static llm => new Script(llm));
+        var rule = script.Rules.FirstOrDefault(r => r.When.IsMatch(prompt.Text)).Rule;
         await Task.CompletedTask;
         var say = Name().Replace(
-            rule?.Say ?? options.Otherwise, match => prompt.Variables.GetValueOrDefault(match.Groups["name"].Value) ?? match.Value);
+            rule?.Say ?? script.Otherwise, match => prompt.Variables.GetValueOrDefault(match.Groups["name"].Value) ?? match.Value);
         if (say.Length > 0)
         {
             yield return new Generated.Text(say);
@@ -34,4 +37,26 @@ internal sealed partial class ScriptModel : ILanguageModel
 
     [GeneratedRegex(@"\{\{\s*(?<name>[A-Za-z_][A-Za-z0-9_.]*)\s*\}\}", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Name();
+
+    private sealed class Script
+    {
+        /// <exception cref="ProviderException">A rule is not a regular expression that can be matched in linear time.</exception>
+        public Script(LanguageModelChoice llm)
+        {
+            try
+            {
+                var options = JsonSerializer.SerializeToElement(llm.Options, Json.Options).Deserialize<ScriptOptions>(Json.Options)!;
+                Otherwise = options.Otherwise;
+                Rules = [.. options.Rules.Select(r => (new Regex(r.When, RegexOptions.NonBacktracking | RegexOptions.IgnoreCase | RegexOptions.CultureInvariant), r))];
+            }
+            catch (Exception e) when (e is JsonException or ArgumentException or NotSupportedException)
+            {
+                throw new ProviderException("local", "The assistant's script has a rule that cannot be read.", retryable: false, e);
+            }
+        }
+
+        public string Otherwise { get; }
+
+        public IReadOnlyList<(Regex When, ScriptRule Rule)> Rules { get; }
+    }
 }

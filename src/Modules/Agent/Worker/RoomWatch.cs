@@ -1,0 +1,200 @@
+using VoicePlatform.Agent.Pipeline;
+using VoicePlatform.Agent.Speech;
+using VoicePlatform.Contracts.Sessions;
+using VoicePlatform.LiveKit.Rtc;
+using DisconnectReason = VoicePlatform.LiveKit.Protocol.DisconnectReason;
+
+namespace VoicePlatform.Agent.Worker;
+
+/// <summary>Turns what happens in a room into events of its conversation, and has the caller's track listened to.</summary>
+internal sealed partial class RoomWatch(
+    RtcRoom room, ConversationPlan plan, Conversation conversation, IRecogniser recogniser, RoomVoice voice, Reporter reporter, TimeProvider clock, ILogger log)
+{
+    private const int LongestMessage = 8_000;
+
+    private static readonly TimeSpan SubscriptionPatience = TimeSpan.FromSeconds(2);
+
+    // Whose connection is replaced by another of the same identity, or lost its signalling only, is away for a moment.
+    private static readonly TimeSpan ComeBackPatience = TimeSpan.FromSeconds(5);
+
+    private readonly TaskCompletionSource _heardBySomebody = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Listener _listener = new(conversation, recogniser, clock);
+    private readonly List<Task> _background = [];
+    private Task _listening = Task.CompletedTask;
+    private RemoteAudioStream? _ears;
+    private string? _heardTrack;
+    private int _arrivals;
+
+    /// <summary>Until cancelled or the room is over. Never fails: what goes wrong ends the conversation, and not in silence.</summary>
+    public async Task RunAsync(CancellationToken ct)
+    {
+        try
+        {
+            room.HandleTextStreams("lk.chat", ReadMessageAsync);
+            if (room.RemoteParticipants.TryGetValue(plan.ParticipantIdentity, out var early))
+            {
+                Arrive(ct);
+                foreach (var publication in early.Publications.Values)
+                {
+                    Listen(publication.Track, ct);
+                }
+            }
+
+            await foreach (var e in room.ReadEventsAsync(ct))
+            {
+                await HandleAsync(e, ct);
+                reporter.Usage(recogniser.Usage);
+            }
+
+            await conversation.PostAsync(new ConversationEvent.Stop(EndReasons.AgentFailed), ct);
+        }
+        catch (OperationCanceledException) when (ct.IsCancellationRequested)
+        {
+            // The conversation is over.
+        }
+        catch (Exception e)
+        {
+            Failed(log, e);
+            await conversation.PostAsync(new ConversationEvent.Stop(EndReasons.AgentFailed), CancellationToken.None);
+        }
+        finally
+        {
+            _ears?.Dispose();
+            await Task.WhenAll([_listening, .. _background]).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async ValueTask HandleAsync(RoomEvent e, CancellationToken ct)
+    {
+        switch (e)
+        {
+            case RoomEvent.ParticipantConnected { Participant.Identity: var identity } when identity == plan.ParticipantIdentity:
+                Arrive(ct);
+                break;
+            case RoomEvent.LocalTrackSubscribed:
+                _heardBySomebody.TrySetResult();
+                break;
+            case RoomEvent.TrackSubscribed subscribed when subscribed.Participant.Identity == plan.ParticipantIdentity:
+                Listen(subscribed.Track, ct);
+                break;
+            case RoomEvent.TrackUnsubscribed gone when gone.TrackSid == _heardTrack:
+                _ears?.Dispose();
+                (_ears, _heardTrack) = (null, null);
+                break;
+            case RoomEvent.ParticipantDisconnected left when left.Participant.Identity == plan.ParticipantIdentity:
+                await LeaveAsync(left.Reason, ct);
+                break;
+            case RoomEvent.Disconnected { Reason: var reason }:
+                await conversation.PostAsync(new ConversationEvent.Stop(Why(reason)), ct);
+                break;
+        }
+    }
+
+    /// <summary>Why the conversation ends when our own connection has ended for good.</summary>
+    internal static string Why(DisconnectReason reason) => reason switch
+    {
+        DisconnectReason.RoomDeleted or DisconnectReason.ParticipantRemoved => EndReasons.Requested,
+        DisconnectReason.RoomClosed => EndReasons.CallerLeft,
+        DisconnectReason.ServerShutdown => EndReasons.Shutdown,
+        _ => EndReasons.AgentFailed,
+    };
+
+    /// <summary>Whether a participant who left so is likely to be back at once.</summary>
+    internal static bool ComesBack(DisconnectReason reason) =>
+        reason is DisconnectReason.DuplicateIdentity or DisconnectReason.SignalClose or DisconnectReason.StateMismatch or DisconnectReason.Migration;
+
+    private void Arrive(CancellationToken ct)
+    {
+        _arrivals++;
+        _background.Add(GreetWhenHeardAsync());
+
+        async Task GreetWhenHeardAsync()
+        {
+            await _heardBySomebody.Task.WaitAsync(SubscriptionPatience, clock, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await conversation.PostAsync(new ConversationEvent.CallerReady(), ct);
+        }
+    }
+
+    private async ValueTask LeaveAsync(DisconnectReason reason, CancellationToken ct)
+    {
+        if (!ComesBack(reason))
+        {
+            await conversation.PostAsync(new ConversationEvent.CallerLeft(), ct);
+            return;
+        }
+
+        var arrivals = _arrivals;
+        _background.Add(LeaveUnlessBackAsync());
+
+        async Task LeaveUnlessBackAsync()
+        {
+            await Task.Delay(ComeBackPatience, clock, ct);
+            if (arrivals == Volatile.Read(ref _arrivals) && !room.RemoteParticipants.ContainsKey(plan.ParticipantIdentity))
+            {
+                await conversation.PostAsync(new ConversationEvent.CallerLeft(), ct);
+            }
+        }
+    }
+
+    private void Listen(RemoteTrack? track, CancellationToken ct)
+    {
+        if (track is not { IsAudio: true } || track.Sid == _heardTrack)
+        {
+            return;
+        }
+
+        // A caller who comes back after a lost connection brings a new track: the old one has ended.
+        _ears?.Dispose();
+        _ears = null;
+        try
+        {
+            _ears = track.OpenAudio();
+        }
+        catch (RtcException e)
+        {
+            NotHeard(log, e.Message);
+            return;
+        }
+
+        (_heardTrack, voice.CallerTrackSid) = (track.Sid, track.Sid);
+        _listening = ListenAsync(_listening, _ears);
+
+        async Task ListenAsync(Task former, RemoteAudioStream ears)
+        {
+            // One track at a time: the listener's state is of one stretch of sound.
+            await former;
+            try
+            {
+                await _listener.RunAsync(ears, ct);
+            }
+            catch (OperationCanceledException) when (ct.IsCancellationRequested)
+            {
+                // The conversation is over.
+            }
+            catch (Exception e)
+            {
+                // A deaf assistant holds no conversation.
+                Failed(log, e);
+                await conversation.PostAsync(new ConversationEvent.Stop(EndReasons.AgentFailed), CancellationToken.None);
+            }
+        }
+    }
+
+    private async Task ReadMessageAsync(IncomingTextStream stream, CancellationToken ct)
+    {
+        if (stream.SenderIdentity == plan.ParticipantIdentity)
+        {
+            var text = (await stream.ReadAllAsync(LongestMessage, ct)).Trim();
+            if (text.Length > 0)
+            {
+                await conversation.PostAsync(new ConversationEvent.Wrote(text), ct);
+            }
+        }
+    }
+
+    [LoggerMessage(LogLevel.Error, "A room could not be watched")]
+    private static partial void Failed(ILogger logger, Exception exception);
+
+    [LoggerMessage(LogLevel.Warning, "The caller's track could not be opened: {Reason}")]
+    private static partial void NotHeard(ILogger logger, string reason);
+}

@@ -1,0 +1,93 @@
+using VoicePlatform.Agent.Audio;
+using VoicePlatform.Agent.Pipeline;
+
+namespace VoicePlatform.Tests.Agent;
+
+/// <summary>A telephone line that plays at the pace of the test's clock and knows every sample that came out at its end.</summary>
+internal sealed class FakeLine(TimeProvider clock) : IAudioOut
+{
+    private static readonly TimeSpan Capacity = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan Frame = TimeSpan.FromMilliseconds(Pcm.FrameMs);
+
+    private readonly Lock _lock = new();
+    private readonly List<(DateTimeOffset At, short[] Samples)> _frames = [];
+    private CancellationTokenSource _cleared = new();
+    private DateTimeOffset _until;
+    private int _waiting;
+
+    public bool IsWriterWaiting => Volatile.Read(ref _waiting) > 0;
+
+    public TimeSpan Queued
+    {
+        get
+        {
+            lock (_lock)
+            {
+                var queued = _until - clock.GetUtcNow();
+                return queued > TimeSpan.Zero ? queued : TimeSpan.Zero;
+            }
+        }
+    }
+
+    /// <summary>The first sample of each frame that was played, in order: frames of the tests are of one value each.</summary>
+    public short[] Heard
+    {
+        get
+        {
+            lock (_lock)
+            {
+                var now = clock.GetUtcNow();
+                return [.. _frames.Where(f => f.At < now).Select(f => f.Samples[0])];
+            }
+        }
+    }
+
+    /// <summary>Whether every frame is of one value throughout: none was overwritten while it waited.</summary>
+    public bool FramesAreWhole
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _frames.TrueForAll(f => Array.TrueForAll(f.Samples, s => s == f.Samples[0] || s == 0));
+            }
+        }
+    }
+
+    public async ValueTask PlayAsync(ReadOnlyMemory<short> frame, CancellationToken ct)
+    {
+        Task wait;
+        lock (_lock)
+        {
+            var now = clock.GetUtcNow();
+            var at = _until > now ? _until : now;
+            _frames.Add((at, frame.ToArray()));
+            _until = at + Frame;
+            if (_until - now <= Capacity)
+            {
+                return;
+            }
+
+            wait = Task.Delay(_until - now - Capacity, clock, _cleared.Token);
+        }
+
+        Interlocked.Increment(ref _waiting);
+        await wait.WaitAsync(ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        Interlocked.Decrement(ref _waiting);
+    }
+
+    public void Clear()
+    {
+        CancellationTokenSource cleared;
+        lock (_lock)
+        {
+            var now = clock.GetUtcNow();
+            _frames.RemoveAll(f => f.At >= now);
+            _until = now;
+            (cleared, _cleared) = (_cleared, new CancellationTokenSource());
+        }
+
+        cleared.Cancel();
+        cleared.Dispose();
+    }
+}
