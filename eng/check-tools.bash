@@ -46,6 +46,21 @@ answers() {
 
 seconds_since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }'; }
 
+# Every listening TCP socket and every open UDP socket of these processes that is not on loopback.
+beyond_loopback() {
+  local pid inodes
+  for pid in "$@"; do
+    inodes=$(find "/proc/$pid/fd" -lname 'socket:*' -printf '%l\n' 2>/dev/null | tr -dc '0-9\n' | paste -sd, -)
+    for table in tcp tcp6 udp udp6; do
+      awk -v inodes=",$inodes," -v table="$table" -v pid="$pid" '
+        NR > 1 && index(inodes, "," $10 ",") && (table ~ /udp/ || $4 == "0A") {
+          split($2, a, ":")
+          if (a[1] !~ /7F$/ && a[1] != "00000000000000000000000001000000") print pid, table, $2
+        }' "/proc/$pid/net/$table"
+    done
+  done
+}
+
 remove_cluster() { # of a DATA_DIR
   if [[ -f $1/postgres-cluster ]]; then
     eng/postgres stop "$1"
