@@ -29,6 +29,7 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
 
     private const int ProtocolVersion = 17;
 
+    private static readonly TimeSpan HeadersTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan WebStopTimeout = TimeSpan.FromSeconds(3);
 
     private readonly MediaServerOptions _options;
@@ -154,6 +155,9 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
             kestrel.AddServerHeader = false;
             kestrel.Listen(_options.Bind, _options.Port);
             kestrel.Limits.MaxRequestBodySize = Limits.RequestBytes;
+            kestrel.Limits.MaxConcurrentConnections = Limits.Connections;
+            kestrel.Limits.MaxConcurrentUpgradedConnections = Limits.Connections;
+            kestrel.Limits.RequestHeadersTimeout = HeadersTimeout;
 
             // The first offer travels in the query of the join request.
             kestrel.Limits.MaxRequestLineSize = 256 * 1024;

@@ -33,6 +33,21 @@ internal static class Limits
     /// <summary>Work waiting for one room.</summary>
     public const int RoomMailbox = 8192;
 
+    /// <summary>Bytes waiting for one client's socket, more than one message of them.</summary>
+    public const int SignalQueueBytes = 16 * 1024 * 1024;
+
+    /// <summary>Data messages of one participant on their way to its room; further ones wait at the sender.</summary>
+    public const int DataMessagesUnderway = 128;
+
+    /// <summary>Bytes of the same.</summary>
+    public const int DataBytesUnderway = 1024 * 1024;
+
+    /// <summary>Requests and sockets open at a time on the signalling port.</summary>
+    public const int Connections = 10_000;
+
+    /// <summary>Bytes a stored or waiting data message counts for, beyond its own.</summary>
+    public const int MessageOverhead = 128;
+
     /// <summary>Bytes of an RPC payload, as in LiveKit's clients.</summary>
     public const int RpcPayloadBytes = 15 * 1024;
 }

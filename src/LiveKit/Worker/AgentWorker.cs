@@ -70,7 +70,7 @@ public sealed partial class AgentWorker(
         LogDraining(_running.Count);
         try
         {
-            await Task.WhenAll(_running.Values.Select(job => job.Completion)).WaitAsync(limit, clock);
+            await WaitForJobsAsync().WaitAsync(limit, clock);
         }
         catch (TimeoutException)
         {
@@ -79,6 +79,15 @@ public sealed partial class AgentWorker(
         }
 
         await _drained.CancelAsync();
+    }
+
+    /// <summary>A job that was accepted before may still be assigned while others end.</summary>
+    private async Task WaitForJobsAsync()
+    {
+        while (!_running.IsEmpty)
+        {
+            await Task.WhenAll(_running.Values.Select(job => job.Completion));
+        }
     }
 
     /// <summary>Ends the jobs while the connection stands, so that their ends are told.</summary>

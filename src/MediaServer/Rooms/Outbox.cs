@@ -31,21 +31,23 @@ internal sealed class Outbox
             return true;
         }
 
-        while (!IsOpen && _waitingBytes + message.Length > Capacity && _waiting.TryDequeue(out var oldest))
+        while (!IsOpen && _waitingBytes + Cost(message) > Capacity && _waiting.TryDequeue(out var oldest))
         {
-            _waitingBytes -= oldest.Length;
+            _waitingBytes -= Cost(oldest);
             Dropped++;
         }
 
-        if (_waitingBytes + message.Length > Capacity)
+        if (_waitingBytes + Cost(message) > Capacity)
         {
             return false;
         }
 
         _waiting.Enqueue(message);
-        _waitingBytes += message.Length;
+        _waitingBytes += Cost(message);
         return true;
     }
+
+    private static int Cost(byte[] message) => message.Length + Limits.MessageOverhead;
 
     /// <summary>Sends what waits, as far as the channel takes it.</summary>
     public void Flush(PeerConnection peer)
@@ -53,7 +55,7 @@ internal sealed class Outbox
         while (IsOpen && _waiting.TryPeek(out var next) && peer.SendData(DataChannelKind.Reliable, next))
         {
             _waiting.Dequeue();
-            _waitingBytes -= next.Length;
+            _waitingBytes -= Cost(next);
         }
     }
 }

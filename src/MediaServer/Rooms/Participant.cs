@@ -99,6 +99,10 @@ internal sealed class Participant
 
     public bool IsHidden => Permission.Hidden;
 
+    /// <summary>Is there for the sake of others (agent, recorder): does not count against the room's limit and does not keep it open.</summary>
+    public bool IsDependent =>
+        Kind is ParticipantInfo.Types.Kind.Agent or ParticipantInfo.Types.Kind.Egress || Permission.Agent || Permission.Recorder;
+
     public bool IsPublisher => Tracks.Count > 0 || HasPublished;
 
     public bool HasPublished { get; set; }
@@ -133,7 +137,7 @@ internal sealed class Participant
             JoinedAt = JoinedAt.ToUnixTimeSeconds(),
             JoinedAtMs = JoinedAt.ToUnixTimeMilliseconds(),
             Version = Version,
-            Permission = Permission.Clone(),
+            Permission = ShownPermission(),
             IsPublisher = IsPublisher,
             Kind = Kind,
             DisconnectReason = DisconnectReason,
@@ -161,6 +165,21 @@ internal sealed class Participant
         Recorder = Permission.Recorder,
         Agent = Permission.Agent,
     };
+
+    /// <summary>
+    /// Without the sources of video, which this server does not forward: a client that knows it may not publish one fails at once and
+    /// clearly, where it would wait ten seconds for an answer that says so.
+    /// </summary>
+    private ParticipantPermission ShownPermission()
+    {
+        var shown = Permission.Clone();
+        if (shown.CanPublish && shown.CanPublishSources.Count == 0)
+        {
+            shown.CanPublishSources.Add([TrackSource.Unknown, TrackSource.Microphone, TrackSource.ScreenShareAudio]);
+        }
+
+        return shown;
+    }
 
     private static string SourceName(TrackSource source) => source switch
     {

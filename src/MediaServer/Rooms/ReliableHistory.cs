@@ -40,10 +40,10 @@ internal sealed class ReliableHistory
         }
 
         _entries.Enqueue(new Entry(sequence, message, destinations));
-        _bytes += message.Length;
+        _bytes += message.Length + Limits.MessageOverhead;
         while (_bytes > Capacity && _entries.TryDequeue(out var oldest))
         {
-            _bytes -= oldest.Message.Length;
+            _bytes -= oldest.Message.Length + Limits.MessageOverhead;
         }
     }
 

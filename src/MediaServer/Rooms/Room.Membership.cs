@@ -21,6 +21,9 @@ internal enum JoinOutcome
     /// <summary>No media connection could be made for it.</summary>
     NoMedia,
 
+    /// <summary>The server takes nobody any more.</summary>
+    Stopping,
+
     /// <summary>There is nobody to resume: the client was told to join anew.</summary>
     NothingToResume,
 }
@@ -43,17 +46,14 @@ internal sealed partial class Room
             return Resume(ticket, present, signal);
         }
 
-        if (present is not null)
-        {
-            Remove(present, DisconnectReason.DuplicateIdentity, LeaveRequest.Types.Action.Disconnect);
-        }
-
-        if (_info.MaxParticipants > 0 && _participants.Values.Count(p => !p.Permission.Recorder) >= _info.MaxParticipants)
+        var participant = Admit(ticket, token);
+        if (_info.MaxParticipants > 0
+            && !participant.IsDependent
+            && _participants.Values.Count(p => p != present && !p.IsDependent) >= _info.MaxParticipants)
         {
             return (JoinOutcome.Full, null);
         }
 
-        var participant = Admit(ticket, token);
         try
         {
             participant.Peer = _services.Transport.CreatePeer(new PeerEvents(this, participant));
@@ -62,6 +62,11 @@ internal sealed partial class Room
         {
             LogNoMedia(_log, e, Name, participant.Identity);
             return (JoinOutcome.NoMedia, null);
+        }
+
+        if (present is not null)
+        {
+            Remove(present, DisconnectReason.DuplicateIdentity, LeaveRequest.Types.Action.Disconnect);
         }
 
         _participants.Add(participant.Identity, participant);

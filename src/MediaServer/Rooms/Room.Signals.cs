@@ -11,11 +11,14 @@ internal sealed partial class Room
     /// <summary>Handles one message. Messages of a socket that was replaced meanwhile are dropped.</summary>
     public void Handle(Participant participant, SignalConnection signal, SignalRequest request)
     {
-        if (participant.Signal != signal)
+        if (participant.Signal == signal)
         {
-            return;
+            Guard(participant, () => Handle(participant, request, signal));
         }
+    }
 
+    private void Handle(Participant participant, SignalRequest request, SignalConnection signal)
+    {
         switch (request.MessageCase)
         {
             case SignalRequest.MessageOneofCase.Offer:

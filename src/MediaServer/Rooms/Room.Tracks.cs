@@ -84,7 +84,7 @@ internal sealed partial class Room
         Negotiated negotiated;
         try
         {
-            negotiated = participant.Peer.Negotiate(offer.Sdp, PlainOpus(participant));
+            negotiated = participant.Peer.Negotiate(offer.Sdp, ChoicesOf(participant));
         }
         catch (SdpException e)
         {
@@ -115,10 +115,12 @@ internal sealed partial class Room
         AnnounceSubscribed(participant, negotiated);
     }
 
-    private static HashSet<string>? PlainOpus(Participant participant)
+    private static PublishingChoices ChoicesOf(Participant participant)
     {
-        var cids = participant.Pending.Concat(participant.Tracks).Where(track => track.Info.DisableRed).Select(track => track.Cid).ToHashSet(StringComparer.Ordinal);
-        return cids.Count == 0 ? null : cids;
+        return new PublishingChoices(CidsWhere(track => track.Info.DisableRed), CidsWhere(track => track.Info.DisableDtx));
+
+        HashSet<string> CidsWhere(Func<PublishedTrack, bool> such) =>
+            participant.Pending.Concat(participant.Tracks).Where(such).Select(track => track.Cid).ToHashSet(StringComparer.Ordinal);
     }
 
     private void Publish(Participant participant, OfferedSection section, InboundAudio audio)

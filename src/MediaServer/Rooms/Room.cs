@@ -32,6 +32,7 @@ internal sealed partial class Room
     private bool _wasJoined;
     private bool _infoChanged;
     private long _ticks;
+    private long _faults;
 
     public Room(RoomServices services, string name, RoomConfiguration configuration, Action<Room> ended)
     {
@@ -70,6 +71,9 @@ internal sealed partial class Room
 
     /// <summary>Data messages dropped because the mailbox was full.</summary>
     public long DroppedData => Interlocked.Read(ref _droppedData);
+
+    /// <summary>Pieces of work that failed: each is a bug.</summary>
+    public long Faults => Interlocked.Read(ref _faults);
 
     public void Start()
     {
@@ -181,7 +185,23 @@ internal sealed partial class Room
         }
         catch (Exception e)
         {
+            Interlocked.Increment(ref _faults);
             LogFault(_log, e, Name);
+        }
+    }
+
+    // A fault while working for one participant ends that one: what it knows of the room may no longer be true.
+    private void Guard(Participant participant, Action work)
+    {
+        try
+        {
+            work();
+        }
+        catch (Exception e)
+        {
+            LogFault(_log, e, Name);
+            Interlocked.Increment(ref _faults);
+            Try(() => Remove(participant, DisconnectReason.StateMismatch, LeaveRequest.Types.Action.Reconnect));
         }
     }
 
@@ -190,7 +210,7 @@ internal sealed partial class Room
         _ticks++;
         foreach (var participant in _participants.Values.ToList())
         {
-            CheckAlive(participant);
+            Guard(participant, () => CheckAlive(participant));
         }
 
         if (_ticks % 2 == 0)
@@ -215,8 +235,8 @@ internal sealed partial class Room
 
     private void CloseWhenEmpty()
     {
-        // A recorder alone does not keep a room open.
-        if (_participants.Values.Any(p => !p.Permission.Recorder && p.Kind is not ParticipantInfo.Types.Kind.Egress))
+        // An agent or a recorder alone does not keep a room open.
+        if (_participants.Values.Any(p => !p.IsDependent))
         {
             _emptySince = _clock.GetTimestamp();
             return;
@@ -236,17 +256,24 @@ internal sealed partial class Room
             return;
         }
 
-        foreach (var participant in _participants.Values.ToList())
+        try
         {
-            Remove(participant, reason, LeaveRequest.Types.Action.Disconnect);
+            foreach (var participant in _participants.Values.ToList())
+            {
+                Remove(participant, reason, LeaveRequest.Types.Action.Disconnect);
+            }
+        }
+        finally
+        {
+            // Whatever fails on the way, nobody waits for the loop in vain.
+            IsClosed = true;
+            _ticker?.Dispose();
+            _ended(this);
+            _mailbox.Writer.TryComplete();
         }
 
-        IsClosed = true;
-        _ticker?.Dispose();
         Announce("room_finished");
         _services.Agents.RoomEnded(Sid);
-        _ended(this);
-        _mailbox.Writer.TryComplete();
     }
 
     /// <summary>Remembers that others must be told of a participant's present state.</summary>

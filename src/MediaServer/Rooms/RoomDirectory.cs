@@ -8,9 +8,12 @@ internal sealed class RoomDirectory(RoomServices services) : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<string, Room> _rooms = new(StringComparer.Ordinal);
     private readonly Lock _creating = new();
-    private bool _stopped;
+    private volatile bool _stopped;
 
     public ICollection<Room> All => _rooms.Values;
+
+    /// <summary>No more rooms are made.</summary>
+    public bool IsStopped => _stopped;
 
     public Room? Find(string name) => _rooms.GetValueOrDefault(name);
 

@@ -3,7 +3,6 @@ using System.Text.Json;
 using Google.Protobuf;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
-using VoicePlatform.LiveKit.Tokens;
 using VoicePlatform.MediaServer.Rooms;
 using VoicePlatform.MediaServer.Signal;
 
@@ -72,8 +71,13 @@ internal sealed partial class TwirpEndpoint(IEnumerable<TwirpService> services, 
             };
         }
 
-        VerifiedToken? caller = null;
-        if (Callers.TokenOf(context.Request) is { } token && !callers.TryVerify(token, out caller, out var refusal))
+        // Before the body is read: who has no token costs no memory.
+        if (Callers.TokenOf(context.Request) is not { } token)
+        {
+            throw TwirpException.Denied();
+        }
+
+        if (!callers.TryVerify(token, out var caller, out var refusal))
         {
             throw new TwirpException(TwirpCode.Unauthenticated, refusal);
         }

@@ -20,6 +20,7 @@ internal sealed partial class SignalConnection(ILogger log)
         new BoundedChannelOptions(Limits.SignalQueue) { SingleReader = true });
 
     private readonly CancellationTokenSource _aborted = new();
+    private long _queuedBytes;
 
     /// <summary>The client did not keep up and was cut off.</summary>
     public bool IsOverrun { get; private set; }
@@ -30,12 +31,16 @@ internal sealed partial class SignalConnection(ILogger log)
     /// <summary>Queues an encoded <see cref="SignalResponse"/>, so that one encoding serves many clients.</summary>
     public bool Send(ReadOnlyMemory<byte> frame)
     {
-        if (_outgoing.Writer.TryWrite(frame))
+        // A message that is large by itself (a room full of metadata) is sent; a queue of such is not kept.
+        var waiting = Interlocked.Add(ref _queuedBytes, frame.Length);
+        var isTooMuch = waiting > Limits.SignalQueueBytes && waiting > frame.Length;
+        if (!isTooMuch && _outgoing.Writer.TryWrite(frame))
         {
             return true;
         }
 
-        if (!_outgoing.Reader.Completion.IsCompleted && _outgoing.Reader.CanCount && _outgoing.Reader.Count >= Limits.SignalQueue)
+        Interlocked.Add(ref _queuedBytes, -frame.Length);
+        if (isTooMuch || (!_outgoing.Reader.Completion.IsCompleted && _outgoing.Reader.CanCount && _outgoing.Reader.Count >= Limits.SignalQueue))
         {
             IsOverrun = true;
             Abort();
@@ -51,7 +56,9 @@ internal sealed partial class SignalConnection(ILogger log)
     public void Abort()
     {
         _outgoing.Writer.TryComplete();
-        _aborted.Cancel();
+
+        // Not here and now: what hangs on the token must not run inside the room's loop.
+        _ = _aborted.CancelAsync();
     }
 
     /// <summary>
@@ -91,6 +98,7 @@ internal sealed partial class SignalConnection(ILogger log)
             await foreach (var frame in _outgoing.Reader.ReadAllAsync(stopping))
             {
                 await socket.SendAsync(frame, WebSocketMessageType.Binary, endOfMessage: true, stopping);
+                Interlocked.Add(ref _queuedBytes, -frame.Length);
             }
 
             if (socket.State is WebSocketState.Open or WebSocketState.CloseReceived)

@@ -43,7 +43,7 @@ internal sealed class SignalEndpoint(RoomDirectory rooms, Callers callers, Media
             });
             await signal.RunAsync(
                 socket,
-                request => participant is null ? ValueTask.CompletedTask : room!.PostAsync(() => room.Handle(participant, signal, request), stopping),
+                request => participant is null ? ValueTask.CompletedTask : HandAsync(room!, participant, signal, request, stopping),
                 clock,
                 stopping);
         }
@@ -53,6 +53,25 @@ internal sealed class SignalEndpoint(RoomDirectory rooms, Callers callers, Media
             {
                 await room!.PostAsync(() => room.SignalEnded(participant, signal), CancellationToken.None);
             }
+        }
+    }
+
+    /// <summary>Ends when the room has handled the message: each client has one at a time in the room's mailbox, however many it sends.</summary>
+    private static async ValueTask HandAsync(Room room, Participant participant, SignalConnection signal, SignalRequest request, CancellationToken stopping)
+    {
+        try
+        {
+            await room.AskAsync(
+                () =>
+                {
+                    room.Handle(participant, signal, request);
+                    return true;
+                },
+                stopping);
+        }
+        catch (RoomClosedException)
+        {
+            // The client is told by the room.
         }
     }
 
@@ -131,7 +150,7 @@ internal sealed class SignalEndpoint(RoomDirectory rooms, Callers callers, Media
         CancellationToken cancellationToken)
     {
         var configuration = ticket.Token.Token.RoomConfig ?? new RoomConfiguration();
-        while (true)
+        while (!rooms.IsStopped)
         {
             var room = rooms.GetOrCreate(configuration, ticket.Token.Token.Video!.Room!, out _);
             try
@@ -145,6 +164,8 @@ internal sealed class SignalEndpoint(RoomDirectory rooms, Callers callers, Media
                 cancellationToken.ThrowIfCancellationRequested();
             }
         }
+
+        return (JoinOutcome.Stopping, null, null);
     }
 
     private static Refusal? Explain(JoinOutcome outcome) => outcome switch
@@ -152,6 +173,7 @@ internal sealed class SignalEndpoint(RoomDirectory rooms, Callers callers, Media
         // LiveKit's status, unlikely as it is: its clients expect it.
         JoinOutcome.Full => new Refusal(StatusCodes.Status500InternalServerError, "room has exceeded its max participants"),
         JoinOutcome.NoMedia => new Refusal(StatusCodes.Status503ServiceUnavailable, "no more media connections can be made"),
+        JoinOutcome.Stopping => new Refusal(StatusCodes.Status503ServiceUnavailable, "the server is stopping"),
         _ => null,
     };
 

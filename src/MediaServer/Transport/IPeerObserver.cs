@@ -12,6 +12,12 @@ internal interface IPeerObserver
     /// </summary>
     void OnStateChanged(PeerState state);
 
+    /// <summary>
+    /// False while it takes no more messages of data channels: the client then has to wait, as its data stays unacknowledged. Asked
+    /// again every 10 ms.
+    /// </summary>
+    bool IsReady => true;
+
     /// <summary>One whole message of a data channel.</summary>
     void OnData(DataChannelKind channel, ReadOnlySpan<byte> message);
 

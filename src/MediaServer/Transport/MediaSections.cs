@@ -18,6 +18,9 @@ internal sealed class MediaSections(SrtpSender sender, MediaClock clock, Action<
     /// <summary>SSRCs a client may use without having signalled them: each costs state in the SRTP session.</summary>
     private const int MaxLearned = 32;
 
+    /// <summary>SSRCs a client may signal at a time; the look-up in the SRTP session is linear.</summary>
+    private const int MaxSignalled = 128;
+
     private readonly Dictionary<string, Slot> _slots = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Published> _published = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<uint, InboundAudio> _bySsrc = new();
@@ -77,6 +80,9 @@ internal sealed class MediaSections(SrtpSender sender, MediaClock clock, Action<
         return null;
     }
 
+    /// <summary>SSRCs that belong to published tracks.</summary>
+    public int KnownStreams => _bySsrc.Count;
+
     public bool Knows(uint ssrc) => _bySsrc.ContainsKey(ssrc);
 
     /// <summary>Remembers an SSRC that was found by its mid, once its packet has proved authentic.</summary>
@@ -89,7 +95,7 @@ internal sealed class MediaSections(SrtpSender sender, MediaClock clock, Action<
     }
 
     /// <summary>Applies the sections of an offer and says how each is answered.</summary>
-    public List<AnsweredSection> Apply(SessionOffer offer, IReadOnlySet<string>? plainOpus)
+    public List<AnsweredSection> Apply(SessionOffer offer, PublishingChoices choices)
     {
         var formats = offer.Sections.Select(s => s.Kind == "audio" && !s.IsRejected ? s.AudioFormat() : null).ToArray();
         DropWhatIsGone(offer, formats);
@@ -99,7 +105,7 @@ internal sealed class MediaSections(SrtpSender sender, MediaClock clock, Action<
         var answers = new List<AnsweredSection>(offer.Sections.Count);
         for (var i = 0; i < offer.Sections.Count; i++)
         {
-            answers.Add(Answer(offer.Sections[i], formats[i], plainOpus));
+            answers.Add(Answer(offer.Sections[i], formats[i], choices));
         }
 
         Publish();
@@ -220,7 +226,7 @@ internal sealed class MediaSections(SrtpSender sender, MediaClock clock, Action<
         }
     }
 
-    private AnsweredSection Answer(OfferedMedia section, AudioFormat? format, IReadOnlySet<string>? plainOpus)
+    private AnsweredSection Answer(OfferedMedia section, AudioFormat? format, PublishingChoices choices)
     {
         if (section.IsRejected)
         {
@@ -242,9 +248,9 @@ internal sealed class MediaSections(SrtpSender sender, MediaClock clock, Action<
 
         if (IsSending(section))
         {
-            var chosen = plainOpus?.Contains(section.TrackId) == true ? format with { Red = null } : format;
+            var chosen = choices.PlainOpus.Contains(section.TrackId) ? format with { Red = null } : format;
             Take(section, chosen);
-            return new AnsweredSection.Receiving(section, chosen);
+            return new AnsweredSection.Receiving(section, chosen, !choices.Continuous.Contains(section.TrackId));
         }
 
         return IsReceiving(section) && _slots[section.Mid].Subscription is { Stream: { } stream } subscription
@@ -261,9 +267,28 @@ internal sealed class MediaSections(SrtpSender sender, MediaClock clock, Action<
         }
 
         published.Audio.Format = format;
+        Retire(published.Audio, except: section.Ssrcs);
         foreach (var ssrc in section.Ssrcs)
         {
-            _bySsrc[ssrc] = published.Audio;
+            if (_bySsrc.Count < MaxSignalled || _bySsrc.ContainsKey(ssrc))
+            {
+                _bySsrc[ssrc] = published.Audio;
+            }
+        }
+    }
+
+    /// <summary>A section that names its SSRCs has no others: those of former offers would pile up.</summary>
+    private void Retire(InboundAudio audio, List<uint> except)
+    {
+        if (except.Count == 0)
+        {
+            return;
+        }
+
+        foreach (var (ssrc, _) in _bySsrc.Where(entry => entry.Value == audio && !except.Contains(entry.Key)).ToArray())
+        {
+            _bySsrc.TryRemove(ssrc, out _);
+            forgetInbound(ssrc);
         }
     }
 
@@ -290,10 +315,7 @@ internal sealed class MediaSections(SrtpSender sender, MediaClock clock, Action<
 
         var stream = subscription.Stream;
         subscription.Release();
-        if (stream is not null)
-        {
-            sender.Forget(stream.Ssrc);
-        }
+        stream?.Close();
     }
 
     /// <summary>A section in which the client receives.</summary>

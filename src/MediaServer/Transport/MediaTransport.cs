@@ -22,6 +22,9 @@ internal sealed partial class MediaTransport : IAsyncDisposable
     private const int SocketBuffer = 4 * 1024 * 1024;
     private const int DataTickMs = 10;
     private const int DrainMs = 1_000;
+    private const int PacketsPerTick = 512;
+    private const int JoinMs = 100;
+    private const int ReceivePauseMs = 10;
     private const int TickMs = 50;
 
     private readonly TransportOptions _options;
@@ -33,6 +36,9 @@ internal sealed partial class MediaTransport : IAsyncDisposable
     private readonly ConcurrentDictionary<PeerConnection, byte> _peers = new();
     private readonly ManualResetEventSlim _stopping = new();
     private Socket? _socket;
+    private UdpSender? _sender;
+    private PeerConnection? _receiving;     // whose datagram the receive thread is at
+    private int _peerCount;
     private DtlsIdentity? _identity;
     private Thread? _receiver;
     private Thread? _data;
@@ -60,7 +66,7 @@ internal sealed partial class MediaTransport : IAsyncDisposable
 
     internal IPEndPoint Candidate => new(_options.PublicAddress ?? _options.Bind, UdpPort);
 
-    /// <summary>Loads the native libraries, binds the port and starts both threads.</summary>
+    /// <summary>Loads the native libraries, binds the port and starts the threads.</summary>
     /// <exception cref="TransportException">Says what is missing or in the way.</exception>
     public void Start()
     {
@@ -86,12 +92,12 @@ internal sealed partial class MediaTransport : IAsyncDisposable
     /// <exception cref="TransportException">The server holds as many peers as it may.</exception>
     public PeerConnection CreatePeer(IPeerObserver observer)
     {
-        if (_peers.Count >= _options.MaxPeers)
+        if (_stopping.IsSet || Interlocked.Increment(ref _peerCount) > _options.MaxPeers)
         {
+            Interlocked.Decrement(ref _peerCount);
             throw new TransportException($"The media transport holds {_options.MaxPeers} peers already.");
         }
 
-        _ = Identity;
         var peer = new PeerConnection(this, observer, _clock, _log);
         _peers[peer] = 0;
         return peer;
@@ -116,16 +122,13 @@ internal sealed partial class MediaTransport : IAsyncDisposable
         _stopping.Set();
         if (_socket is not null)
         {
-            // The receive thread sits in a blocking call: a datagram to ourselves ends it.
-            using (var knock = new Socket(_socket.AddressFamily, SocketType.Dgram, ProtocolType.Udp))
+            // The receive thread sits in a blocking call: a datagram to ourselves ends it. One may get lost in a full buffer.
+            do
             {
-                var own = _options.Bind.Equals(IPAddress.Any) ? IPAddress.Loopback
-                    : _options.Bind.Equals(IPAddress.IPv6Any) ? IPAddress.IPv6Loopback
-                    : _options.Bind;
-                knock.SendTo([0xFF], new IPEndPoint(own, UdpPort));
+                Knock();
             }
+            while (_receiver?.Join(JoinMs) is false);
 
-            _receiver?.Join();
             _data?.Join();
             _timer?.Join();
             _socket.Dispose();
@@ -159,7 +162,11 @@ internal sealed partial class MediaTransport : IAsyncDisposable
 
     internal void Remove(PeerConnection peer, IceCredentials? ice, IceCredentials? previous, List<RemoteAddress> addresses)
     {
-        _peers.TryRemove(peer, out _);
+        if (_peers.TryRemove(peer, out _))
+        {
+            Interlocked.Decrement(ref _peerCount);
+        }
+
         Forget(ice);
         Forget(previous);
         foreach (var address in addresses)
@@ -172,16 +179,17 @@ internal sealed partial class MediaTransport : IAsyncDisposable
     {
         try
         {
-            _socket!.SendTo(datagram, SocketFlags.None, to);
-        }
-        catch (SocketException)
-        {
-            Counters.SendFailed++;      // no route, no buffer: to the peer it is loss
+            if (_sender!.TrySend(datagram, to))
+            {
+                return;
+            }
         }
         catch (ObjectDisposedException)
         {
-            Counters.SendFailed++;
+            // The server has stopped.
         }
+
+        Counters.SendFailed++;      // no route, no buffer: to the peer it is loss
     }
 
     private Socket Bind()
@@ -194,6 +202,7 @@ internal sealed partial class MediaTransport : IAsyncDisposable
         try
         {
             socket.Bind(new IPEndPoint(_options.Bind, _options.UdpPort));
+            _sender = new UdpSender(socket);
             return socket;
         }
         catch (SocketException e)
@@ -213,6 +222,7 @@ internal sealed partial class MediaTransport : IAsyncDisposable
         var from = new SocketAddress(_options.Bind.AddressFamily);
         while (!_stopping.IsSet)
         {
+            _receiving = null;
             try
             {
                 var length = _socket!.ReceiveFrom(buffer, SocketFlags.None, from);
@@ -222,13 +232,13 @@ internal sealed partial class MediaTransport : IAsyncDisposable
             {
                 Counters.ReceiveFailed++;
                 ReceiveFailed(e.SocketErrorCode);
+                _stopping.Wait(ReceivePauseMs);     // an error that stays must not take the processor and fill the log
             }
 #pragma warning disable CA1031 // one peer's fault must not end the port of all
             catch (Exception e)
 #pragma warning restore CA1031
             {
-                Counters.Faults++;
-                DatagramFault(e);
+                End(_receiving, e);
             }
         }
     }
@@ -247,9 +257,11 @@ internal sealed partial class MediaTransport : IAsyncDisposable
                 OnStun(datagram, from);
                 break;
             case >= 20 and <= 63 when _byAddress.TryGetValue(RemoteAddress.From(from), out var peer):
+                _receiving = peer;
                 peer.OnDtls(datagram);
                 break;
             case >= 128 and <= 191 when _byAddress.TryGetValue(RemoteAddress.From(from), out var peer):
+                _receiving = peer;
                 peer.OnMedia(datagram);
                 break;
             default:
@@ -269,40 +281,64 @@ internal sealed partial class MediaTransport : IAsyncDisposable
             return;
         }
 
+        _receiving = peer;
         peer.OnStun(message, remoteUfrag, key, from);
     }
 
     private void Exchange()
     {
         var packet = GC.AllocateUninitializedArray<byte>(MaxDatagram);
+        var waiting = new HashSet<PeerConnection>();        // whose room has not kept up: looked at every tick
+        var done = new List<PeerConnection>();
         long drainedAtMs = 0;
         while (!_stopping.IsSet)
         {
-            try
-            {
-                SctpStack.Tick(Environment.TickCount64);
-                Inbox.Wait(DataTickMs);
-                while (Inbox.Take(packet, out var length) is { } peer)
-                {
-                    peer.OnSctp(packet.AsSpan(0, length));
-                }
+            SctpStack.Tick(Environment.TickCount64);
+            Inbox.Wait(DataTickMs);
 
-                if (_clock.NowMs - drainedAtMs >= DrainMs)
+            // Not until it is empty: a flood must not stop the timers.
+            for (var i = 0; i < PacketsPerTick && Inbox.Take(packet, out var length) is { } peer; i++)
+            {
+                TakeData(peer, packet.AsSpan(0, length), waiting);
+            }
+
+            foreach (var peer in waiting)
+            {
+                TakeData(peer, default, waiting: null);
+                if (!peer.HasWaitingData)
                 {
-                    drainedAtMs = _clock.NowMs;
-                    foreach (var (peer, _) in _peers)
-                    {
-                        peer.OnDataTick();
-                    }
+                    done.Add(peer);
                 }
             }
-#pragma warning disable CA1031 // one peer's fault must not end the data channels of all
-            catch (Exception e)
-#pragma warning restore CA1031
+
+            waiting.ExceptWith(done);
+            done.Clear();
+            if (_clock.NowMs - drainedAtMs >= DrainMs)
             {
-                Counters.Faults++;
-                DatagramFault(e);
+                drainedAtMs = _clock.NowMs;
+                foreach (var (peer, _) in _peers)
+                {
+                    TakeData(peer, default, waiting);
+                }
             }
+        }
+    }
+
+    private void TakeData(PeerConnection peer, ReadOnlySpan<byte> packet, HashSet<PeerConnection>? waiting)
+    {
+        try
+        {
+            peer.OnSctp(packet);
+            if (peer.HasWaitingData)
+            {
+                waiting?.Add(peer);
+            }
+        }
+#pragma warning disable CA1031 // one peer's fault must not end the data channels of all
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            End(peer, e);
         }
     }
 
@@ -328,8 +364,40 @@ internal sealed partial class MediaTransport : IAsyncDisposable
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            Counters.Faults++;
-            TimerFault(e);
+            End(peer, e);
+        }
+    }
+
+    /// <summary>A fault is a bug of ours: it is counted and told, and costs the peer it happened to its connection, nobody else.</summary>
+    private void End(PeerConnection? peer, Exception fault)
+    {
+        Counters.Faults++;
+        Fault(fault);
+        try
+        {
+            peer?.Break();
+        }
+#pragma warning disable CA1031 // the thread goes on for the others
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            Fault(e);
+        }
+    }
+
+    private void Knock()
+    {
+        using var knock = new Socket(_socket!.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        var own = _options.Bind.Equals(IPAddress.Any) ? IPAddress.Loopback
+            : _options.Bind.Equals(IPAddress.IPv6Any) ? IPAddress.IPv6Loopback
+            : _options.Bind;
+        try
+        {
+            knock.SendTo([0xFF], new IPEndPoint(own, UdpPort));
+        }
+        catch (SocketException)
+        {
+            // Tried again.
         }
     }
 
@@ -339,11 +407,8 @@ internal sealed partial class MediaTransport : IAsyncDisposable
     [LoggerMessage(Level = LogLevel.Warning, Message = "The media port could not receive: {Error}.")]
     private partial void ReceiveFailed(SocketError error);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "A datagram caused a fault.")]
-    private partial void DatagramFault(Exception fault);
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "A timer caused a fault.")]
-    private partial void TimerFault(Exception fault);
+    [LoggerMessage(Level = LogLevel.Error, Message = "The media transport had a fault; the peer it happened to is closed.")]
+    private partial void Fault(Exception fault);
 }
 
 /// <summary>What the port refused, for diagnosis. Written by several threads without locks: near enough, never exact.</summary>
@@ -360,10 +425,11 @@ internal sealed class TransportCounters
     /// <summary>Media that is forged, replayed, malformed or belongs to no published track.</summary>
     public long MediaRefused { get; set; }
 
+    /// <summary>Datagrams the system did not take: no route, or its buffer is full.</summary>
     public long SendFailed { get; set; }
 
     public long ReceiveFailed { get; set; }
 
-    /// <summary>Exceptions caught at the loops' outer edge: each is a bug.</summary>
+    /// <summary>Exceptions caught at the loops' outer edge: each is a bug, and closed a peer.</summary>
     public long Faults { get; set; }
 }

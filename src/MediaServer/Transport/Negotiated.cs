@@ -2,6 +2,14 @@ using System.Runtime.InteropServices;
 
 namespace VoicePlatform.MediaServer.Transport;
 
+/// <summary>How a client wants to publish, by the track ids of its sections (the cids of its announcements).</summary>
+/// <param name="PlainOpus">Tracks that must not be sent with RED (AddTrackRequest.disable_red).</param>
+/// <param name="Continuous">Tracks whose silence is sent, too (AddTrackRequest.disable_dtx).</param>
+internal sealed record PublishingChoices(IReadOnlySet<string> PlainOpus, IReadOnlySet<string> Continuous)
+{
+    public static readonly PublishingChoices None = new(new HashSet<string>(), new HashSet<string>());
+}
+
 /// <summary>What an offer led to.</summary>
 /// <param name="AnswerSdp">The answer to send to the client.</param>
 /// <param name="MidToTrackId">Section (mid) → track sid, for the sections in which this server sends.</param>

@@ -172,8 +172,10 @@ internal sealed partial class WebhookSender : IAsyncDisposable
             using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, _stopping.Token);
             return response.IsSuccessStatusCode;
         }
-        catch (Exception e) when (e is HttpRequestException or IOException || (e is OperationCanceledException && !_stopping.IsCancellationRequested))
+        catch (Exception e) when (e is not OperationCanceledException || !_stopping.IsCancellationRequested)
         {
+            // Whatever it is: an exception that left here would stop the room's queue for good.
+            LogUndelivered(_log, e.Message);
             return false;
         }
         finally
@@ -191,6 +193,9 @@ internal sealed partial class WebhookSender : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Webhook {Event} was not taken (try {Attempt}); it is tried again")]
     private static partial void LogRetry(ILogger log, string @event, int attempt);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "A webhook's receiver could not be reached: {Reason}")]
+    private static partial void LogUndelivered(ILogger log, string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Webhook {Event} of room {Room} is dropped: {Reason}")]
     private static partial void LogDropped(ILogger log, string @event, string room, string reason);

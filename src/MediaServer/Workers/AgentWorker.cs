@@ -22,6 +22,8 @@ internal sealed partial class AgentWorker(
 {
     private const int QueueLength = 256;
 
+    private static readonly TimeSpan RegistrationTimeout = TimeSpan.FromSeconds(10);
+
     private readonly Channel<ServerMessage> _outgoing = Channel.CreateBounded<ServerMessage>(
         new BoundedChannelOptions(QueueLength) { SingleReader = true });
 
@@ -63,7 +65,8 @@ internal sealed partial class AgentWorker(
     {
         if (!_outgoing.Writer.TryWrite(message) && !IsGone)
         {
-            _ending.Cancel();
+            // Not here and now: the dispatcher's lock may be held, and what hangs on the token takes the worker out of its lists.
+            _ = _ending.CancelAsync();
         }
     }
 
@@ -123,7 +126,7 @@ internal sealed partial class AgentWorker(
     {
         try
         {
-            while (await SocketFrames.ReadAsync(socket, Limits.WorkerMessageBytes, stopping) is { } frame)
+            while (await ReadFrameAsync(stopping) is { } frame)
             {
                 using (frame)
                 {
@@ -151,6 +154,19 @@ internal sealed partial class AgentWorker(
         }
     }
 
+    /// <summary>The next message; the first one, the registration, has to come soon.</summary>
+    private async Task<SocketFrames.Frame?> ReadFrameAsync(CancellationToken stopping)
+    {
+        if (_registration is not null)
+        {
+            return await SocketFrames.ReadAsync(socket, Limits.WorkerMessageBytes, stopping);
+        }
+
+        using var late = new CancellationTokenSource(RegistrationTimeout, clock);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, stopping);
+        return await SocketFrames.ReadAsync(socket, Limits.WorkerMessageBytes, either.Token);
+    }
+
     private bool Handle(WorkerMessage message)
     {
         if ((message.MessageCase is WorkerMessage.MessageOneofCase.Register) == (_registration is not null))
@@ -160,6 +176,8 @@ internal sealed partial class AgentWorker(
 
         switch (message.MessageCase)
         {
+            case WorkerMessage.MessageOneofCase.Register when Math.Max(message.Register.AgentName.Length, message.Register.Version.Length) > Limits.NameLength:
+                return false;
             case WorkerMessage.MessageOneofCase.Register:
                 _registration = message.Register;
                 Permissions = message.Register.AllowedPermissions ?? new ParticipantPermission

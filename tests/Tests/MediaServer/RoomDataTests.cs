@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using VoicePlatform.LiveKit.Protocol;
+using VoicePlatform.MediaServer;
 using VoicePlatform.MediaServer.Rooms;
 using VoicePlatform.MediaServer.Transport;
 using Room = VoicePlatform.MediaServer.Rooms.Room;
@@ -95,7 +96,7 @@ internal sealed class RoomDataTests
         var outbox = new Outbox();
         for (var i = 0; i < 6; i++)
         {
-            Assert.That(outbox.Send(null!, new byte[1024 * 1024]), Is.True);
+            Assert.That(outbox.Send(null!, new byte[(1024 * 1024) - Limits.MessageOverhead]), Is.True);
         }
 
         Assert.That((outbox.Waiting.Count, outbox.Dropped), Is.EqualTo((4, 2L)));

@@ -16,6 +16,7 @@ internal sealed class OutboundStream(SrtpSender sender, AudioFormat format, stri
     private StreamRewriter _rewriter = new((ushort)RandomNumberGenerator.GetInt32(0x8000), (uint)RandomNumberGenerator.GetInt32(int.MaxValue));
     private uint _packets;
     private uint _octets;
+    private bool _isClosed;
 
     public uint Ssrc { get; } = (uint)RandomNumberGenerator.GetInt32(1, int.MaxValue);
 
@@ -32,6 +33,16 @@ internal sealed class OutboundStream(SrtpSender sender, AudioFormat format, stri
         lock (sender.Gate)
         {
             _rewriter.Skip();
+        }
+    }
+
+    /// <summary>Ends the stream: a packet that another thread is about to send is not sent any more.</summary>
+    public void Close()
+    {
+        lock (sender.Gate)
+        {
+            _isClosed = true;
+            sender.Forget(Ssrc);
         }
     }
 
@@ -60,6 +71,11 @@ internal sealed class OutboundStream(SrtpSender sender, AudioFormat format, stri
 
         lock (sender.Gate)
         {
+            if (_isClosed)
+            {
+                return;
+            }
+
             if (!sender.IsOpen)
             {
                 _rewriter.Skip();
@@ -95,7 +111,7 @@ internal sealed class OutboundStream(SrtpSender sender, AudioFormat format, stri
         Span<byte> buffer = stackalloc byte[256];
         lock (sender.Gate)
         {
-            if (_packets == 0)
+            if (_packets == 0 || _isClosed)
             {
                 return;
             }

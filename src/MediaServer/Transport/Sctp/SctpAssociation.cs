@@ -12,6 +12,11 @@ internal interface ISctpObserver
 
     void OnMessage(ushort stream, ReadOnlySpan<byte> message);
 
+    /// <summary>
+    /// False while it takes no more messages: they stay in the stack's receive buffer, and when that is full, the peer has to wait.
+    /// </summary>
+    bool IsReady => true;
+
     /// <summary>The peer reset the stream: the channel is closed.</summary>
     void OnChannelClosed(ushort stream);
 
@@ -33,7 +38,13 @@ internal sealed unsafe class SctpAssociation : IDisposable
     public const int MaxMessage = 256 * 1024;
 
     private const ushort Port = 5000;
+    // A message costs the stack some 400 bytes of its own beyond these; stamped with their sender, data messages are 50 bytes and more.
     private const int SendBuffer = 1024 * 1024;
+
+    /// <summary>What only channels that may lose messages can use: a peer that does not acknowledge reliable data still gets those.</summary>
+    private const int LossyReserve = 256 * 1024;
+
+    private const int FirstMessageBuffer = 32 * 1024;
     private const int ReceiveBuffer = 1024 * 1024;
 
     // UDP payload of a DTLS datagram, less the record header, nonce and tag.
@@ -42,11 +53,13 @@ internal sealed unsafe class SctpAssociation : IDisposable
     private readonly ISctpObserver _observer;
     private readonly DatagramSender _send;
     private readonly ConcurrentDictionary<ushort, ChannelOpen> _channels = new();
-    private byte[] _message = new byte[32 * 1024];
+    private byte[] _message = new byte[FirstMessageBuffer];
     private int _messageLength;
+    private bool _reserveIsOpen;
     private nint _address;
     private nint _socket;
     private bool _isLost;
+    private volatile bool _hasFault;
 
     /// <param name="observer">Told of channels, messages and the end.</param>
     /// <param name="send">Takes one SCTP packet to encrypt; called with the stack's lock held.</param>
@@ -63,9 +76,20 @@ internal sealed unsafe class SctpAssociation : IDisposable
                 throw new TransportException("usrsctp has no more sockets.");
             }
 
-            Configure();
+            try
+            {
+                Configure();
+            }
+            catch
+            {
+                Dispose();
+                throw;
+            }
         }
     }
+
+    /// <summary>Messages wait for an observer that is not ready.</summary>
+    public bool HasWaiting { get; private set; }
 
     /// <summary>Messages refused because the send buffer was full or the channel was closed.</summary>
     public long Refused { get; private set; }
@@ -113,7 +137,9 @@ internal sealed unsafe class SctpAssociation : IDisposable
         return Send(stream, DataChannelProtocol.ControlProtocol, message[..length], default);
     }
 
-    /// <summary>False when the channel is not open or the send buffer (1 MiB) has no room for the message.</summary>
+    /// <summary>
+    /// False when the channel is not open or the send buffer (1 MiB, and 256 KiB more for channels that may lose messages) has no room.
+    /// </summary>
     public bool Send(ushort stream, ReadOnlySpan<byte> message)
     {
         if (!_channels.TryGetValue(stream, out var channel))
@@ -149,7 +175,20 @@ internal sealed unsafe class SctpAssociation : IDisposable
         _channels.Clear();
     }
 
-    internal void Output(ReadOnlySpan<byte> packet) => _send(packet);
+    /// <summary>Called by the native stack, through which no exception may pass: a fault shows at the next <see cref="Drain"/>.</summary>
+    internal void Output(ReadOnlySpan<byte> packet)
+    {
+        try
+        {
+            _send(packet);
+        }
+#pragma warning disable CA1031 // an exception that left here would end the process
+        catch (Exception)
+#pragma warning restore CA1031
+        {
+            _hasFault = true;
+        }
+    }
 
     private void Configure()
     {
@@ -227,10 +266,13 @@ internal sealed unsafe class SctpAssociation : IDisposable
                 return false;
             }
 
+            var mayLose = channel.MaxRetransmits is not null || channel.MaxLifetimeMs is not null;
             fixed (byte* data = message)
             {
+                UseReserve(mayLose);
                 var sent = UsrSctp.usrsctp_sendv(
                     _socket, data, (nuint)message.Length, 0, 0, &parameters, (uint)sizeof(UsrSctp.SendParameters), UsrSctp.SendSpa, 0);
+                UseReserve(false);
                 if (sent != message.Length)
                 {
                     Refused++;
@@ -242,20 +284,57 @@ internal sealed unsafe class SctpAssociation : IDisposable
         return true;
     }
 
+    /// <summary>The stack's buffer is one for all channels: it is widened for one call.</summary>
+    private void UseReserve(bool isAllowed)
+    {
+        if (isAllowed != _reserveIsOpen)
+        {
+            _reserveIsOpen = isAllowed;
+            var size = isAllowed ? SendBuffer + LossyReserve : SendBuffer;
+            _ = UsrSctp.usrsctp_setsockopt(_socket, UsrSctp.LevelSocket, UsrSctp.OptionSendBuffer, &size, sizeof(int));
+        }
+    }
+
     private void TakeAll(bool byPeer)
     {
-        while (TakeOne(out var info, out var flags))
+        if (_hasFault)
         {
+            _hasFault = false;
+            throw new TransportException("A packet of a data channel could not be encrypted or sent.");
+        }
+
+        HasWaiting = false;
+        while (true)
+        {
+            if (!_observer.IsReady)
+            {
+                HasWaiting = _socket != 0;
+                return;
+            }
+
+            var before = _messageLength;
+            if (!TakeOne(out var info, out var flags))
+            {
+                return;
+            }
+
             if ((flags & UsrSctp.MessageNotification) != 0)
             {
-                OnNotification(_message.AsSpan(0, _messageLength), byPeer);
-                _messageLength = 0;
+                // It may come between two pieces of a message.
+                var end = _messageLength;
+                _messageLength = before;
+                OnNotification(_message.AsSpan(before, end - before), byPeer);
             }
             else if ((flags & UsrSctp.MessageEndOfRecord) != 0)
             {
-                var length = _messageLength;
+                var (message, length) = (_message, _messageLength);
                 _messageLength = 0;
-                OnMessage(info, _message.AsSpan(0, length));
+                if (message.Length > FirstMessageBuffer)
+                {
+                    _message = new byte[FirstMessageBuffer];        // a rare long message must not keep its memory for the whole call
+                }
+
+                OnMessage(info, message.AsSpan(0, length));
             }
         }
     }

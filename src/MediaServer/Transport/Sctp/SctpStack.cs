@@ -17,6 +17,9 @@ internal static unsafe class SctpStack
     private const int TickMs = 10;
     private const int MaxElapsedMs = 1_000;
 
+    // Of one association: its buffer is to be the limit, not their number.
+    private const uint MaxChunks = 16_384;
+
     private static readonly ConcurrentDictionary<nint, SctpAssociation> s_associations = new();
     private static long s_lastAddress;
     private static bool s_isStarted;
@@ -43,6 +46,7 @@ internal static unsafe class SctpStack
             _ = UsrSctp.usrsctp_sysctl_set_sctp_rto_max_default(10_000);
             _ = UsrSctp.usrsctp_sysctl_set_sctp_init_rto_max_default(10_000);
             _ = UsrSctp.usrsctp_sysctl_set_sctp_nr_outgoing_streams_default(SctpAssociation.MaxStreams);
+            _ = UsrSctp.usrsctp_sysctl_set_sctp_max_chunks_on_queue(MaxChunks);
             s_isStarted = true;
         }
     }

@@ -86,6 +86,9 @@ internal static unsafe partial class UsrSctp
     public static partial void usrsctp_handle_timers(uint elapsedMilliseconds);
 
     [LibraryImport(Library)]
+    public static partial int usrsctp_sysctl_set_sctp_max_chunks_on_queue(uint value);
+
+    [LibraryImport(Library)]
     public static partial int usrsctp_sysctl_set_sctp_ecn_enable(uint value);
 
     [LibraryImport(Library)]

@@ -21,7 +21,8 @@ internal abstract record AnsweredSection(OfferedMedia Offer)
     internal sealed record Idle(OfferedMedia Offer, AudioFormat? Audio) : AnsweredSection(Offer);
 
     /// <summary>The client sends.</summary>
-    internal sealed record Receiving(OfferedMedia Offer, AudioFormat Audio) : AnsweredSection(Offer);
+    /// <param name="IsDiscontinuous">The client may leave silence out (DTX).</param>
+    internal sealed record Receiving(OfferedMedia Offer, AudioFormat Audio, bool IsDiscontinuous) : AnsweredSection(Offer);
 
     /// <summary>The server sends a track.</summary>
     internal sealed record Sending(OfferedMedia Offer, AudioFormat Audio, Subscription Subscription, OutboundStream Stream) : AnsweredSection(Offer);
@@ -94,7 +95,7 @@ internal static class AnswerWriter
                 break;
             case AnsweredSection.Receiving receiving:
                 // The client sends the first format of the answer.
-                Audio(sdp, offer, receiving.Audio, redFirst: true, "recvonly");
+                Audio(sdp, offer, receiving.Audio, redFirst: true, "recvonly", receiving.IsDiscontinuous);
                 break;
             case AnsweredSection.Sending sending:
                 Audio(sdp, offer, sending.Audio, redFirst: false, "sendonly");
@@ -108,10 +109,10 @@ internal static class AnswerWriter
         }
     }
 
-    private static void Audio(StringBuilder sdp, OfferedMedia offer, AudioFormat audio, bool redFirst, string direction)
+    private static void Audio(StringBuilder sdp, OfferedMedia offer, AudioFormat audio, bool redFirst, string direction, bool isDiscontinuous = false)
     {
         Head(sdp, offer, audio.Red is not { } red ? $"{audio.Opus}" : redFirst ? $"{red} {audio.Opus}" : $"{audio.Opus} {red}");
-        Codec(sdp, offer, $"{audio.Opus}");
+        Codec(sdp, offer, $"{audio.Opus}", isDiscontinuous ? "usedtx=1" : "");
         if (audio.Red is { } redundant)
         {
             Codec(sdp, offer, $"{redundant}");
@@ -136,14 +137,20 @@ internal static class AnswerWriter
         sdp.Append("c=IN IP4 0.0.0.0\r\na=mid:").Append(offer.Mid).Append("\r\n");
     }
 
-    private static void Codec(StringBuilder sdp, OfferedMedia offer, string format)
+    private static void Codec(StringBuilder sdp, OfferedMedia offer, string format, string addition = "")
     {
         if (offer.RtpMaps.TryGetValue(format, out var map))
         {
             sdp.Append("a=rtpmap:").Append(format).Append(' ').Append(map).Append("\r\n");
         }
 
-        if (offer.Parameters.TryGetValue(format, out var parameters))
+        var parameters = offer.Parameters.GetValueOrDefault(format) ?? "";
+        if (addition.Length > 0 && !parameters.Split(';', StringSplitOptions.TrimEntries).Contains(addition, StringComparer.Ordinal))
+        {
+            parameters = parameters.Length == 0 ? addition : $"{parameters};{addition}";
+        }
+
+        if (parameters.Length > 0)
         {
             sdp.Append("a=fmtp:").Append(format).Append(' ').Append(parameters).Append("\r\n");
         }

@@ -51,13 +51,8 @@ internal sealed class SrtpSender(DatagramSender send) : IDisposable
         }
     }
 
-    public void Forget(uint ssrc)
-    {
-        lock (Gate)
-        {
-            _session?.Remove(ssrc);
-        }
-    }
+    /// <summary>Releases what a stream cost. Call with <see cref="Gate"/> held.</summary>
+    public void Forget(uint ssrc) => _session?.Remove(ssrc);
 
     public void Dispose()
     {

@@ -24,6 +24,28 @@ internal sealed class SdpTests : IPeerObserver
     public async Task Stop() => await _server.DisposeAsync();
 
     [Test]
+    public void Clients_may_leave_out_silence_unless_they_asked_to_send_it()
+    {
+        var offer = new Offers().Send("mic").Send("music").Receive().ToString();
+        var choices = PublishingChoices.None with { Continuous = new HashSet<string>(StringComparer.Ordinal) { "music" } };
+        var sections = _peer.Negotiate(offer, choices).AnswerSdp.Split("m=")[1..];
+        Assert.That(sections[0], Does.Contain("a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1\r\n"));
+        Assert.That(sections[1], Does.Contain("a=fmtp:111 minptime=10;useinbandfec=1\r\n"));
+        Assert.That(sections[2], Does.Not.Contain("usedtx"));
+    }
+
+    [Test]
+    public void Numbers_of_former_offers_do_not_pile_up()
+    {
+        for (uint i = 1; i < 1_000; i++)
+        {
+            _peer.Negotiate(new Offers().Send("mic", i).ToString());
+        }
+
+        Assert.That(_peer.KnownStreams, Is.EqualTo(1));
+    }
+
+    [Test]
     public void The_first_offer_of_the_official_clients_is_answered_section_by_section()
     {
         var answer = _peer.Negotiate(Offers.First().ToString()).AnswerSdp;
@@ -47,7 +69,7 @@ internal sealed class SdpTests : IPeerObserver
     public void A_published_section_is_received_with_red_first_unless_the_track_is_to_be_plain()
     {
         var offer = new Offers().Send("mic").Send("music").Send("old", withRed: false).Video("sendonly").ToString();
-        var negotiated = _peer.Negotiate(offer, new HashSet<string>(StringComparer.Ordinal) { "music" });
+        var negotiated = _peer.Negotiate(offer, PublishingChoices.None with { PlainOpus = new HashSet<string>(StringComparer.Ordinal) { "music" } });
         var sections = Sections(negotiated.AnswerSdp);
         Assert.That(sections[0], Does.StartWith("audio 9 UDP/TLS/RTP/SAVPF 63 111\r\n").And.Contain("a=recvonly\r\n"));
         Assert.That(sections[1], Does.StartWith("audio 9 UDP/TLS/RTP/SAVPF 111\r\n"));

@@ -77,6 +77,12 @@ internal sealed class TestClient : IPeerObserver, ISctpObserver, IDisposable
     /// <summary>Drops media unread, for tests that count allocations.</summary>
     public bool IsDeaf { get; set; }
 
+    /// <summary>Its room at the server takes no more messages.</summary>
+    public volatile bool IsBusy;
+
+    /// <summary>Its room at the server has a bug.</summary>
+    public volatile bool IsFaulty;
+
     /// <summary>Share of outgoing and incoming datagrams that get lost.</summary>
     public double Loss { get; set; }
 
@@ -102,9 +108,9 @@ internal sealed class TestClient : IPeerObserver, ISctpObserver, IDisposable
     }
 
     /// <summary>Offers what <see cref="Offers"/> holds and applies the answer.</summary>
-    public Negotiated Negotiate(IReadOnlySet<string>? plainOpus = null)
+    public Negotiated Negotiate(PublishingChoices? choices = null)
     {
-        var negotiated = Peer.Negotiate(Offers.ToString(), plainOpus);
+        var negotiated = Peer.Negotiate(Offers.ToString(), choices);
         Apply(negotiated.AnswerSdp);
         return negotiated;
     }
@@ -232,7 +238,17 @@ internal sealed class TestClient : IPeerObserver, ISctpObserver, IDisposable
 
     void IPeerObserver.OnStateChanged(PeerState state) => States.Enqueue(state);
 
-    void IPeerObserver.OnData(DataChannelKind channel, ReadOnlySpan<byte> message) => AtServer.Enqueue((channel, message.ToArray()));
+    bool IPeerObserver.IsReady => !IsBusy;
+
+    void IPeerObserver.OnData(DataChannelKind channel, ReadOnlySpan<byte> message)
+    {
+        if (IsFaulty)
+        {
+            throw new InvalidOperationException("A bug.");
+        }
+
+        AtServer.Enqueue((channel, message.ToArray()));
+    }
 
     void IPeerObserver.OnDataChannelOpen(DataChannelKind channel) => OpenAtServer.Enqueue(channel);
 
