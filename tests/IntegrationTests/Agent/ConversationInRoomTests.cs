@@ -36,7 +36,7 @@ internal sealed class ConversationInRoomTests
         TestContext.Out.WriteLine($"silent {silentAfter.TotalMilliseconds:0} ms after the caller began; {string.Join(" | ", call.Transcript)}");
         Assert.That(silentAfter.TotalSeconds, Is.LessThan(2), "0.5 s of speech are asked for; the rest is the way.");
         var cut = call.Transcript.Single(l => l.EndsWith('*'));
-        Assert.That(Story, Does.StartWith(cut[3..^1]));
+        Assert.That(cut[3..^1], Is.EqualTo(Story[..(cut.Length - 4)]));
         Assert.That(cut.Split(' '), Has.Length.InRange(4, 30));
     }
 
@@ -62,9 +62,9 @@ internal sealed class ConversationInRoomTests
     {
         await using var call = await RealConversation.StartAsync("Welcome to the bistro.", Script);
         await call.HearOutAsync();
-        var hearing = call.HearOutAsync();
+        var before = call.AudibleFrames;
         await call.WriteAsync("bye");
-        await hearing;
+        await RealConversation.UntilAsync(() => call.AudibleFrames > before + 20, () => "The answer was not heard.");
 
         Assert.That(await call.Finished.WaitAsync(TimeSpan.FromSeconds(20)), Is.EqualTo(EndReasons.AssistantEnded));
         Assert.That(call.Transcript, Is.EqualTo(["A: Welcome to the bistro.", "U: bye", "A: See you soon."]));

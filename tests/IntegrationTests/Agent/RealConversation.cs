@@ -98,11 +98,13 @@ internal sealed class RealConversation : IMediator, IAsyncDisposable
         return conversation;
     }
 
-    public async Task SayAsync(string text) =>
+    public async Task SayAsync(string text)
+    {
         await foreach (var audio in _flite.Voice("rms", 1).SpeakAsync(text, default))
         {
             Sound(audio.ToArray());
         }
+    }
 
     public void Sound(short[] audio)
     {
@@ -149,10 +151,6 @@ internal sealed class RealConversation : IMediator, IAsyncDisposable
 
     Task<TResponse> IMediator.Send<TResponse>(IRequest<TResponse> request, CancellationToken cancellationToken) => Task.FromResult((TResponse)Answer(request));
 
-    Task<object> IMediator.Send(object request, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-    Task IMediator.Publish(object notification, CancellationToken cancellationToken) => throw new NotSupportedException();
-
     Task IMediator.Publish<TNotification>(TNotification notification, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     private object Answer(object request)
@@ -191,7 +189,7 @@ internal sealed class RealConversation : IMediator, IAsyncDisposable
         var options = new AgentOptions();
         options.Read(new ConfigurationBuilder().Build(), isDevelopment: true);
         var catalog = new ProviderCatalog(Options.Create(options), _sphinx, _flite, clock);
-        var scopes = new ServiceCollection().AddScoped<IMediator>(_ => this).BuildServiceProvider().GetRequiredService<IServiceScopeFactory>();
+        var scopes = new ServiceCollection().AddSingleton<IMediator>(this).BuildServiceProvider().GetRequiredService<IServiceScopeFactory>();
         var registry = new ConversationRegistry(Options.Create(options));
         _agent = new AgentService(
             livekit, () => new AttendedRoom(Native.Engine, catalog, scopes, clock, NullLoggerFactory.Instance), registry, _sphinx, Options.Create(options), clock, NullLoggerFactory.Instance);
