@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
-using VoicePlatform.LiveKit;
 using VoicePlatform.LiveKit.Tokens;
 using VoicePlatform.MediaServer;
 

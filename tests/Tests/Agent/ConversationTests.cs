@@ -43,7 +43,8 @@ internal sealed class ConversationTests
         await call.UntilAsync(() => call.Room.Spoken[^1] == "All right." && call.Room.State == "listening", "the next answer");
 
         var transcript = await call.TranscriptAsync();
-        Assert.That(transcript[2], Does.Match(@"^A1: One two( \w+){3,6}\*$"));
+        Assert.That(transcript[2], Does.Match(@"^A1: One( \w+)*\*$"));
+        Assert.That(transcript[2].Split(' ').Length - 1, Is.EqualTo((heard - 30) / 10).Within(2), "200 ms a word, after the greeting's three.");
         Assert.That(transcript[3..], Is.EqualTo(["U2: please stop", "A2: All right."]));
         Assert.That(call.Mind.Asked[1].History[^1].Text, Is.EqualTo(transcript[2][4..^1]), "The model is told what was heard.");
     }
@@ -140,8 +141,7 @@ internal sealed class ConversationTests
         await call.StopSpeakingAsync(null);
         await call.PostAsync(new ConversationEvent.Heard(new Transcription.Failed(1, new ProviderException("test", "no ears", retryable: true))));
 
-        await call.UntilAsync(() => call.Room.Spoken.Length == 2, "the question");
-        Assert.That(call.Room.Spoken[1], Does.Contain("say that again"));
+        await call.UntilAsync(() => call.Room.Spoken.Any(s => s.Contains("say that again")), "the question");
     }
 
     [Test]
@@ -152,8 +152,7 @@ internal sealed class ConversationTests
         await call.StartSpeakingAsync();
         await call.StopSpeakingAsync(null);
 
-        await call.UntilAsync(() => call.Room.Spoken.Length == 2, "the question");
-        Assert.That(call.Room.Spoken[1], Does.Contain("did not catch"));
+        await call.UntilAsync(() => call.Room.Spoken.Any(s => s.Contains("did not catch")), "the question");
     }
 
     [Test]

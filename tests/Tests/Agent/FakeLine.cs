@@ -13,9 +13,30 @@ internal sealed class FakeLine(TimeProvider clock) : IAudioOut
     private readonly List<(DateTimeOffset At, short[] Samples)> _frames = [];
     private CancellationTokenSource _cleared = new();
     private DateTimeOffset _until;
-    private int _waiting;
 
-    public bool IsWriterWaiting => Volatile.Read(ref _waiting) > 0;
+    /// <summary>It holds more than it takes: a writer waits until it has played some.</summary>
+    public bool IsFull
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _until - clock.GetUtcNow() > Capacity;
+            }
+        }
+    }
+
+    /// <summary>Frames played or still to be played.</summary>
+    public int Given
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _frames.Count;
+            }
+        }
+    }
 
     public TimeSpan Queued
     {
@@ -71,9 +92,7 @@ internal sealed class FakeLine(TimeProvider clock) : IAudioOut
             wait = Task.Delay(_until - now - Capacity, clock, _cleared.Token);
         }
 
-        Interlocked.Increment(ref _waiting);
         await wait.WaitAsync(ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        Interlocked.Decrement(ref _waiting);
     }
 
     public void Clear()

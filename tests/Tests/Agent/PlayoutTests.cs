@@ -13,6 +13,7 @@ internal sealed class PlayoutTests
     private readonly List<string> _begun = [];
     private readonly FakeLine _line;
     private readonly Playout _playout;
+    private int _frames;
 
     public PlayoutTests()
     {
@@ -158,6 +159,7 @@ internal sealed class PlayoutTests
 
     private async Task SayAsync(string text, int frames)
     {
+        _frames = frames;
         var audio = await _playout.SayAsync(text, default);
         await audio.WriteAsync(Sequence(1, frames).SelectMany(n => Enumerable.Repeat(n, Pcm.FrameSamples)).ToArray());
         audio.Complete();
@@ -180,9 +182,9 @@ internal sealed class PlayoutTests
     /// <summary>The line is full and its writer waits, or everything is on the line.</summary>
     private async Task Settle()
     {
-        for (var i = 0; i < 500 && !_line.IsWriterWaiting; i++)
+        for (var i = 0; i < 100 && !_line.IsFull && _line.Given < _frames; i++)
         {
-            await Task.Yield();
+            await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System);
         }
     }
 
@@ -198,9 +200,10 @@ internal sealed class PlayoutTests
     private async Task EndAsync(Task running)
     {
         // Time must not run ahead of what is given to the line: silence between frames would not show, but the end would come too early.
-        for (var i = 0; i < 20_000 && !running.IsCompleted; i++)
+        for (var i = 0; i < 1000 && !running.IsCompleted; i++)
         {
             await Settle();
+            await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System);
             _time.Advance(TimeSpan.FromMilliseconds(20));
         }
 

@@ -96,7 +96,7 @@ internal sealed class TurnMachineTests
         Assert.That(_turns.OnPartial("stop", agentSpeaks: true), Is.EqualTo(TurnSignal.BargeIn));
         _turns.OnStopped(Ms(900));
 
-        Assert.That(_turns.OnFinal("stop that", Ms(1000), agentSpeaks: false), Is.EqualTo(TurnSignal.None));
+        Assert.That(_turns.OnFinal("stop it", Ms(1000), agentSpeaks: false), Is.EqualTo(TurnSignal.None));
         Assert.That(_turns.OnTime(Ms(1400), agentSpeaks: false), Is.EqualTo(TurnSignal.EndOfTurn));
     }
 

@@ -67,7 +67,7 @@ internal sealed class Playout(IAudioOut line, TimeProvider clock, Action<string>
         }
 
         // The last of it is still on its way to the caller's ear, and may yet be called back.
-        while (await GiveAsync(ct) is { Ticks: > 0 } queued)
+        while (await GiveAsync(ct, isLast: true) is { Ticks: > 0 } queued)
         {
             await Task.Delay(queued, clock, ct);
         }
@@ -128,10 +128,15 @@ internal sealed class Playout(IAudioOut line, TimeProvider clock, Action<string>
             {
                 lock (_lock)
                 {
-                    _spoken.Add(spoken = new(sentence.Text, _made));
+                    _spoken.Add(spoken = new(sentence, _made));
                 }
 
                 sentenceBegins(sentence.Text);
+            }
+
+            lock (_lock)
+            {
+                spoken.Samples += audio.Length;
             }
 
             for (var rest = audio; rest.Length > 0;)
@@ -152,14 +157,6 @@ internal sealed class Playout(IAudioOut line, TimeProvider clock, Action<string>
             NextFrame()[_filled..].Clear();
             await EndFrameAsync(ct);
         }
-
-        if (spoken is not null)
-        {
-            lock (_lock)
-            {
-                spoken.EndFrame = _made;
-            }
-        }
     }
 
     private Span<short> NextFrame() => Kept(_made).Span;
@@ -178,7 +175,7 @@ internal sealed class Playout(IAudioOut line, TimeProvider clock, Action<string>
     }
 
     /// <summary>Gives the line every frame it does not have, waiting while hushed. Answers what then waits in the line; zero: all was heard.</summary>
-    private async ValueTask<TimeSpan> GiveAsync(CancellationToken ct)
+    private async ValueTask<TimeSpan> GiveAsync(CancellationToken ct, bool isLast = false)
     {
         while (true)
         {
@@ -206,13 +203,9 @@ internal sealed class Playout(IAudioOut line, TimeProvider clock, Action<string>
                 }
                 else
                 {
+                    // Once heard to its end, stopping it must not touch what the next reply has queued.
                     var queued = line.Queued;
-                    if (queued <= TimeSpan.Zero && _filled == 0 && _sentences.Reader.Completion.IsCompleted)
-                    {
-                        // Heard to its end: stopping it now must not touch what the next reply has queued.
-                        _over = true;
-                    }
-
+                    _over = isLast && queued <= TimeSpan.Zero;
                     return queued;
                 }
             }
@@ -231,8 +224,7 @@ internal sealed class Playout(IAudioOut line, TimeProvider clock, Action<string>
         var heard = new List<string>();
         foreach (var s in _spoken)
         {
-            var length = s.EndFrame is { } end ? end - s.StartFrame : (long)(s.Text.Length / CharactersASecond * 1000 / Pcm.FrameMs);
-            var share = length <= 0 ? 1 : (frame - s.StartFrame) / (double)length;
+            var share = (frame - s.StartFrame) / s.Frames;
             if (share >= 1)
             {
                 heard.Add(s.Text);
@@ -253,12 +245,24 @@ internal sealed class Playout(IAudioOut line, TimeProvider clock, Action<string>
 
     private sealed record Sentence(string Text, Channel<ReadOnlyMemory<short>> Audio);
 
-    private sealed class Spoken(string text, long startFrame)
+    /// <summary>A sentence of which something was played.</summary>
+    private sealed class Spoken(Sentence sentence, long startFrame)
     {
-        public string Text => text;
+        public string Text => sentence.Text;
 
         public long StartFrame => startFrame;
 
-        public long? EndFrame { get; set; }
+        /// <summary>What the voice has made of it so far.</summary>
+        public long Samples { get; set; }
+
+        /// <summary>Its length: as the voice made it, or as it will probably be.</summary>
+        public double Frames
+        {
+            get
+            {
+                var made = Math.Max(1, Math.Ceiling(Samples / (double)Pcm.FrameSamples));
+                return sentence.Audio.Reader.Completion.IsCompleted ? made : Math.Max(made, Text.Length / CharactersASecond * 1000 / Pcm.FrameMs);
+            }
+        }
     }
 }

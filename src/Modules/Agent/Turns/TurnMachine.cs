@@ -41,7 +41,7 @@ internal sealed class TurnMachine(TurnSettings turn, InterruptionSettings interr
     // "I would like a table for": the caller is looking for the next word.
     private static readonly HashSet<string> Unfinished =
     [
-        "and", "or", "but", "so", "because", "if", "that", "which", "the", "a", "an", "my", "your", "to", "for", "of", "with", "from", "at", "in", "on",
+        "and", "or", "but", "because", "if", "which", "the", "a", "an", "my", "your", "to", "for", "of", "with", "from", "at", "in", "on",
         "is", "are", "was", "um", "uh", "like", "than", "as", "by",
     ];
 

@@ -65,7 +65,8 @@ internal sealed class PocketSphinxSpeech(int decoders, TimeProvider clock) : ISp
 
     private void Run()
     {
-        PocketSphinxDecoder? decoder = null;
+        // Made before the first caller speaks: who speaks first does not wait for it.
+        var decoder = TryMakeDecoder();
         while (_segments.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
         {
             while (_segments.Reader.TryRead(out var segment))
@@ -87,6 +88,19 @@ internal sealed class PocketSphinxSpeech(int decoders, TimeProvider clock) : ISp
         }
 
         decoder?.Dispose();
+    }
+
+    /// <summary>Null when it cannot be made: then the first segment fails with the reason.</summary>
+    private static PocketSphinxDecoder? TryMakeDecoder()
+    {
+        try
+        {
+            return new PocketSphinxDecoder();
+        }
+        catch (Exception e) when (e is ProviderException or DllNotFoundException or EntryPointNotFoundException)
+        {
+            return null;
+        }
     }
 
     private void Decode(PocketSphinxDecoder decoder, Segment segment)
