@@ -14,6 +14,9 @@ internal sealed class Crash(Api open, HttpClient http, string adminKey, string l
     /// <summary>From the crash to the end of the session on the books.</summary>
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(60);
 
+    /// <summary>How long a caller may hear nothing and not know why.</summary>
+    private static readonly TimeSpan CallerWaits = TimeSpan.FromSeconds(15);
+
     /// <summary>How long nothing more may come afterwards.</summary>
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(10);
 
@@ -36,6 +39,7 @@ internal sealed class Crash(Api open, HttpClient http, string adminKey, string l
         var question = await Tools.SpeakAsync("what are your opening hours", ct);
         var request = await Tools.SpeakAsync("can you tell me a story", ct);
         var told = 0L;
+        DateTimeOffset killedAt;
         await using (var caller = await Caller.JoinAsync(session["livekit_url"]!.GetValue<string>(), session["token"]!.GetValue<string>(), library, cache, Show, clock, ct))
         {
             await caller.HearOutAsync(TimeSpan.FromMilliseconds(600), ct);
@@ -50,11 +54,15 @@ internal sealed class Crash(Api open, HttpClient http, string adminKey, string l
             Console.WriteLine(KillNow);
             await GoneAsync(ct);
             told = clock.GetTimestamp();
+            killedAt = clock.GetUtcNow();
+            await BackAsync(ct);
+            Console.WriteLine($"the host is back after {clock.GetElapsedTime(told).TotalSeconds:0.0} s");
+
+            // The caller stays on the line: its client finds the new host by itself, and there that the assistant is gone.
+            await Task.WhenAny(caller.Left, Task.Delay(CallerWaits, clock, ct));
+            _checks.That($"the caller learnt that the assistant is gone ({clock.GetElapsedTime(told).TotalSeconds:0.0} s after the crash)", caller.Left.IsCompleted);
         }
 
-        var killedAt = clock.GetUtcNow();
-        await BackAsync(ct);
-        Console.WriteLine($"the host is back after {clock.GetElapsedTime(told).TotalSeconds:0.0} s");
         using var bound = new CancellationTokenSource(Bound - clock.GetElapsedTime(told), clock);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, bound.Token);
         var ended = await EndAsync(id, either.Token);
