@@ -63,9 +63,17 @@ internal sealed partial class SessionSweeper(NpgsqlDataSource source, IServiceSc
 
         foreach (var (id, reason) in abandoned)
         {
-            await using var scope = scopes.CreateAsyncScope();
-            await scope.ServiceProvider.GetRequiredService<IMediator>().Send(new FinishSession(id, reason), ct);
-            Swept(log, id, reason);
+            try
+            {
+                await using var scope = scopes.CreateAsyncScope();
+                var finished = await scope.ServiceProvider.GetRequiredService<IMediator>().Send(new FinishSession(id, reason), ct);
+                Swept(log, id, finished.Error?.Code ?? reason);
+            }
+            catch (Exception e) when (!ct.IsCancellationRequested)
+            {
+                // One that cannot be ended must not keep the others open; it is tried again with the next sweep.
+                Failed(log, e);
+            }
         }
     }
 
