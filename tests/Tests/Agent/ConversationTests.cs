@@ -240,6 +240,32 @@ internal sealed class ConversationTests
     }
 
     [Test]
+    public async Task The_last_words_are_kept_even_when_nobody_answers_them_any_more()
+    {
+        await using var call = new ScriptedCall();
+        await call.AnswerTheCallAsync();
+        await call.SayAsync("I will call again because");
+        await call.PostAsync(new ConversationEvent.CallerLeft());
+
+        Assert.That(await call.Running, Is.EqualTo(EndReasons.CallerLeft));
+        Assert.That((await call.TranscriptAsync())[^1], Is.EqualTo("U1: I will call again because"));
+    }
+
+    [Test]
+    public async Task Who_speaks_before_being_heard_to_arrive_is_answered_and_not_greeted_over()
+    {
+        await using var call = new ScriptedCall();
+        await call.SayAsync("hello there");
+        await call.PassAsync(0.6);
+        await call.PostAsync(new ConversationEvent.Heard(new Transcription.Final(2, "", TimeSpan.Zero)));
+        await call.UntilAsync(() => call.Room.Spoken.Length == 1, "the answer");
+        await call.PostAsync(new ConversationEvent.CallerReady());
+        await call.PassAsync(1);
+
+        Assert.That(call.Room.Spoken, Is.EqualTo(["You said: hello there."]));
+    }
+
+    [Test]
     public async Task A_caller_who_never_comes_was_never_there()
     {
         await using var call = new ScriptedCall();

@@ -115,6 +115,13 @@ internal sealed class Conversation : IReplyObserver
                 CutReply();
             }
 
+            if (_turns.Text.Length > 0)
+            {
+                // Understood, and not answered any more.
+                var since = _turns.TurnSince ?? Now;
+                Keep(_turns.TakeTurn(), since);
+            }
+
             Discard();
             foreach (var reply in _cutReplies)
             {
@@ -187,11 +194,6 @@ internal sealed class Conversation : IReplyObserver
             case ConversationEvent.Wrote wrote when _endAfterReply is null:
                 Touch();
                 _reprompts = 0;
-                if (!_callerReady)
-                {
-                    Begin();
-                }
-
                 CutReply();
                 Answer(wrote.Text, Now);
                 break;
@@ -283,6 +285,12 @@ internal sealed class Conversation : IReplyObserver
 
     private void Answer(string text, DateTimeOffset since)
     {
+        if (!_callerReady)
+        {
+            // Whoever speaks or writes is there, and is answered rather than greeted.
+            Begin();
+        }
+
         Keep(text, since);
         var answer = _speculation is { } ready && ready.Text == text
             ? ready.TakeAsync(CancellationToken.None)
