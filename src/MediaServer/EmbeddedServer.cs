@@ -79,6 +79,8 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
 
     internal RoomDirectory Rooms => _rooms ?? throw new InvalidOperationException("The server is not started.");
 
+    internal MediaTransport Transport => _transport ?? throw new InvalidOperationException("The server is not started.");
+
     internal WebhookSender Webhooks => _webhooks ?? throw new InvalidOperationException("The server is not started.");
 
     /// <summary>Opens the ports.</summary>

@@ -94,7 +94,8 @@ public sealed record VideoGrant
         return permission;
     }
 
-    private static string NameOf(TrackSource source) => source switch
+    /// <summary>How a token names a source.</summary>
+    public static string NameOf(TrackSource source) => source switch
     {
         TrackSource.Camera => "camera",
         TrackSource.Microphone => "microphone",

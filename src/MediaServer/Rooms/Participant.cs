@@ -158,7 +158,7 @@ internal sealed class Participant
         CanSubscribe = Permission.CanSubscribe,
         CanPublishData = Permission.CanPublishData,
         CanUpdateOwnMetadata = Permission.CanUpdateMetadata,
-        CanPublishSources = Permission.CanPublishSources.Count == 0 ? null : [.. Permission.CanPublishSources.Select(SourceName)],
+        CanPublishSources = Permission.CanPublishSources.Count == 0 ? null : [.. Permission.CanPublishSources.Select(VideoGrant.NameOf)],
         CanSubscribeMetrics = Permission.CanSubscribeMetrics ? true : null,
         CanManageAgentSession = Permission.CanManageAgentSession ? true : null,
         Hidden = Permission.Hidden,
@@ -180,15 +180,6 @@ internal sealed class Participant
 
         return shown;
     }
-
-    private static string SourceName(TrackSource source) => source switch
-    {
-        TrackSource.Camera => "camera",
-        TrackSource.Microphone => "microphone",
-        TrackSource.ScreenShare => "screen_share",
-        TrackSource.ScreenShareAudio => "screen_share_audio",
-        _ => "unknown",
-    };
 }
 
 /// <summary>How the next resume is made to fail, for clients that test themselves.</summary>

@@ -54,6 +54,8 @@ internal sealed partial class MediaTransport : IAsyncDisposable
     /// <summary>The port in use, once started.</summary>
     public int UdpPort { get; private set; }
 
+    public int PeerCount => _peers.Count;
+
     public TransportCounters Counters { get; } = new();
 
     internal SctpInbox Inbox { get; } = new();
