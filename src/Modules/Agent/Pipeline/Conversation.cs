@@ -370,14 +370,17 @@ internal sealed class Conversation : IReplyObserver
         _reply = new Reply(_turn, answer, _cast.Voice, _line, _clock, this);
     }
 
-    /// <summary>A sentence begins to be heard: kept at once, so that a crash loses nothing of it; corrected when it was cut.</summary>
+    /// <summary>
+    /// A sentence begins to be heard: kept at once, so that a crash loses nothing of it. It counts as interrupted until it is known to
+    /// have been heard to its end.
+    /// </summary>
     private void Told(string sentence)
     {
         Touch();
         if (_spoken is null)
         {
             _room.ShowState("speaking");
-            _spoken = new(++_seq, _turn, Speaker.Agent, sentence, Now, Now, Interrupted: false);
+            _spoken = new(++_seq, _turn, Speaker.Agent, sentence, Now, Now, Interrupted: true);
         }
         else
         {

@@ -22,6 +22,9 @@ internal sealed partial class FliteSpeech : IDisposable
     // The pause between two sentences.
     private static readonly TimeSpan Tail = TimeSpan.FromMilliseconds(150);
 
+    // flite keeps the pointer to a feature's name and reads it at the next use: it must never be freed.
+    private static readonly nint DurationStretch = Marshal.StringToCoTaskMemUTF8("duration_stretch");
+
     private readonly Channel<Request> _requests = Channel.CreateBounded<Request>(QueuedSentences);
     private readonly Dictionary<string, nint> _voices = [];
     private readonly Lock _starting = new();
@@ -89,7 +92,7 @@ internal sealed partial class FliteSpeech : IDisposable
         }
 
         // cst_voice starts with its name and then its features.
-        feat_set_float(((nint*)voice)[1], "duration_stretch", (float)(1 / request.Speed));
+        feat_set_float(((nint*)voice)[1], DurationStretch, (float)(1 / request.Speed));
         var wave = (Wave*)flite_text_to_wave(Speakable(request.Text), voice);
         if (wave is null)
         {
@@ -137,8 +140,8 @@ internal sealed partial class FliteSpeech : IDisposable
     [LibraryImport(Library)]
     private static partial void delete_wave(nint wave);
 
-    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial void feat_set_float(nint features, string name, float value);
+    [LibraryImport(Library)]
+    private static partial void feat_set_float(nint features, nint name, float value);
 
     private sealed record Request(string Text, string Voice, double Speed, CancellationToken Cancelled)
     {
