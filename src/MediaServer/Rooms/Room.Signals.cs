@@ -8,6 +8,8 @@ namespace VoicePlatform.MediaServer.Rooms;
 /// <summary>What clients ask for over the signalling socket.</summary>
 internal sealed partial class Room
 {
+    private static readonly TimeSpan AnswerDelay = TimeSpan.FromMilliseconds(5);
+
     /// <summary>Handles one message. Messages of a socket that was replaced meanwhile are dropped.</summary>
     public void Handle(Participant participant, SignalConnection signal, SignalRequest request)
     {
@@ -119,6 +121,16 @@ internal sealed partial class Room
             Apply(participant, update.Name, update.Metadata, update.Attributes);
         }
 
+        _ = AnswerAsync(participant, answer);       // Never fails: sending only queues.
+    }
+
+    /// <summary>
+    /// LiveKit's native client begins to wait for this answer only after it has sent the request. An answer that is faster than its next
+    /// statement is lost on it, and the call times out after 5 s; LiveKit's own server takes about this long.
+    /// </summary>
+    private async Task AnswerAsync(Participant participant, RequestResponse answer)
+    {
+        await Task.Delay(AnswerDelay, _clock);
         participant.Send(new SignalResponse { RequestResponse = answer });
     }
 

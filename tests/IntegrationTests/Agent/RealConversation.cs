@@ -13,7 +13,6 @@ using VoicePlatform.Agent.Providers.PocketSphinx;
 using VoicePlatform.Agent.Worker;
 using VoicePlatform.Contracts.Assistants;
 using VoicePlatform.Contracts.Sessions;
-using VoicePlatform.IntegrationTests.LiveKit;
 using VoicePlatform.LiveKit;
 using VoicePlatform.LiveKit.Protocol;
 using VoicePlatform.LiveKit.Rtc;

@@ -50,19 +50,23 @@ internal sealed class NativeAudioTests
     }
 
     [Test]
-    public async Task Capturing_allocates_nothing()
+    public void Capturing_allocates_nothing()
     {
         using var source = Native.Engine.CreateAudioSource(new AudioSourceFormat(24_000, 1, 2000));
         var frame = new short[480];
-        for (var i = 0; i < 20; i++)
-        {
-            await source.CaptureAsync(frame, default);
-        }
 
+        // The first round fills what a thread keeps for itself (pools of buffers); the second is the one that counts.
+        CaptureHere(source, frame);
         var before = GC.GetAllocatedBytesForCurrentThread();
+        CaptureHere(source, frame);
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
+    }
+
+    /// <summary>Without awaiting, which could move us to another thread, whose allocations would not be counted.</summary>
+    private static void CaptureHere(AudioSource source, short[] frame)
+    {
         for (var i = 0; i < 20; i++)
         {
-            // Awaiting could move us to another thread, whose allocations would not be counted.
 #pragma warning disable CA2012 // The result is taken once, when it is there.
             var captured = source.CaptureAsync(frame, default).GetAwaiter();
 #pragma warning restore CA2012
@@ -73,8 +77,6 @@ internal sealed class NativeAudioTests
 
             captured.GetResult();
         }
-
-        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
     }
 
     [Test]

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using VoicePlatform.LiveKit.Rtc;
 
-namespace VoicePlatform.IntegrationTests.LiveKit;
+namespace VoicePlatform.IntegrationTests;
 
 /// <summary>The one engine of the test process, with the library that <c>eng/livekit-native</c> fetches.</summary>
 [SetUpFixture]
