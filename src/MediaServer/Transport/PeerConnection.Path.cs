@@ -76,9 +76,11 @@ internal sealed partial class PeerConnection
         }
 
         _transport.Map(address, this);
-        if (!isNominated || ice != _ice)
+        if (ice != _ice || (!isNominated && _remote is not null))
         {
-            return;     // the old session of a restart must not take the path back
+            // The old session of a restart must not take the path back. The very first check counts as it is: a client sends its first
+            // DTLS record as soon as a check was answered, before it nominates, and one that is lost costs it a retransmission.
+            return;
         }
 
         if (_previousIce is not null)
