@@ -150,7 +150,8 @@ internal sealed class RealConversation : IMediator, IAsyncDisposable
 
     Task<TResponse> IMediator.Send<TResponse>(IRequest<TResponse> request, CancellationToken cancellationToken) => Task.FromResult((TResponse)Answer(request));
 
-    Task IMediator.Publish<TNotification>(TNotification notification, CancellationToken cancellationToken) => throw new NotSupportedException();
+    Task IMediator.Publish<TNotification>(TNotification notification, CancellationToken cancellationToken) =>
+        throw new NotSupportedException("The agent announces nothing itself.");
 
     private object Answer(object request)
     {

@@ -143,7 +143,7 @@ internal sealed class ScriptedCall : IAsyncDisposable
 
         public string Model => "none";
 
-        public IRecogniser Open(Action<Transcription> hear) => throw new NotSupportedException();
+        public IRecogniser Open(Action<Transcription> hear) => throw new NotSupportedException("Speech comes as events from the test.");
     }
 }
 
