@@ -71,7 +71,7 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
             _plan = plan;
             if (plan.Remote is { } remote)
             {
-                _latch.Declare(RemoteAddress.From(remote.Serialize()));
+                _latch.Declare(RemoteAddress.From(remote.Serialize()), clock.NowMs);
             }
 
             Aim(plan);

@@ -56,7 +56,7 @@ internal sealed class CallTests
         callee.Say(1_300, 5);
         await Task.WhenAll(caller.HearAsync(1), callee.HearAsync(1));
         var heard = await Task.WhenAll(caller.HearAsync(1), callee.HearAsync(1));
-        Assert.That(Sound.Share(heard[0], 1_300, caller.Rate), Is.GreaterThan(0.9));
+        Assert.That(Sound.Share(heard[0], 1_300, caller.Rate), Is.GreaterThan(0.9), $"{caller.Session.Statistics} {legOfCaller.Session.Statistics}");
         Assert.That(Sound.Share(heard[1], 500, callee.Rate), Is.GreaterThan(0.9));
         Assert.That(Sound.Gaps(heard[0], caller.Rate) + Sound.Gaps(heard[1], callee.Rate), Is.Zero);
         Assert.That(up.Loudest, Is.EqualTo(15).Within(2), "a sine of 8,000 is -15 dBov");
@@ -208,7 +208,7 @@ internal sealed class CallTests
         await bob.HearAsync(0.3);
         Assert.That(Sound.Power(await bob.HearAsync(0.3)), Is.LessThan(100));
         bob.Session.PlayToRoom(PhoneTone.None);
-        Assert.That(Sound.Share(room.Decode(8_000).AsSpan(800, 6_000), 425, 8_000), Is.GreaterThan(0.5));
+        Assert.That(Sound.Share(room.Decode(8_000).AsSpan(800, 6_000), 425, 8_000), Is.GreaterThan(0.25), "with the busy tone mixed in");
     }
 
     [Test]
