@@ -46,9 +46,9 @@ internal sealed class DtmfReceiver
         var found = 0;
         if (!IsSame(payload[0], timestamp, marker, isEnd, clock))
         {
-            if (_hasAny && (int)(timestamp - _timestamp) < 0 && (int)(_timestamp - timestamp) < 10 * clock)
+            if (_hasAny && (int)(timestamp - _timestamp) < 0 && (int)(_timestamp - timestamp) < clock)
             {
-                return 0;       // of a press before this one
+                return 0;       // a straggler of the press before; more than a second back is a sender that began anew
             }
 
             found += Close(presses);
