@@ -29,8 +29,6 @@ internal sealed class PlayoutBuffer(IDecoders decoders)
     public const byte Noise = 255;
 
     private const int PastMs = 40;              // kept to conceal with
-    private const int MaxConcealMs = 100;
-    private const int FadeFromMs = 10;
     private const int MaxSpareMs = 200;
     private const int HighSpareMs = 80;
     private const int FlushMs = 600;
@@ -41,7 +39,7 @@ internal sealed class PlayoutBuffer(IDecoders decoders)
     private readonly DelayWindow _window = new();
     private readonly byte[] _payload = new byte[PacketStore.MaxPayload];
     private readonly short[] _pcm = new short[Capacity];        // past and waiting sound
-    private readonly short[] _cycle = new short[48 * 13];
+    private readonly Concealment _concealment = new();
     private IVoiceDecoder? _decoder;
     private byte _kind;
     private int _clock = 8_000;
@@ -54,8 +52,7 @@ internal sealed class PlayoutBuffer(IDecoders decoders)
     private ushort _lastSequence;
     private int _packetTicks;
     private int _debt;              // ticks concealed for packets that may only be late
-    private int _cycleLength;
-    private int _concealed;         // samples since the last real one
+    private int _concealed;         // samples made up since the last real one
     private int _rest;              // ticks until time may be stretched again
     private double _noise;
     private uint _random = 1;
@@ -189,6 +186,7 @@ internal sealed class PlayoutBuffer(IDecoders decoders)
         }
 
         (_rate, _packetTicks, _concealed) = (_decoder.Rate, _clock * TickMs / 1_000, 0);
+        _concealment.End();
         _window.Reset();
     }
 
@@ -258,7 +256,12 @@ internal sealed class PlayoutBuffer(IDecoders decoders)
             _debt = 0;
         }
 
-        JoinConcealed(room[..samples]);
+        if (_concealment.IsActive)
+        {
+            _concealment.Join(room[..samples], _rate);
+        }
+
+        _concealed = 0;
         _end += samples;
         _packetTicks = Ticks(samples);
         _next += (uint)_packetTicks;
@@ -268,7 +271,7 @@ internal sealed class PlayoutBuffer(IDecoders decoders)
     /// <summary>Nothing is there: it may be late, so time stands still for the stream while sound is made up; not for long.</summary>
     private bool Bridge()
     {
-        if (_debt >= _clock * MaxConcealMs / 1_000)
+        if (_debt >= _clock * Concealment.MaxMs / 1_000)
         {
             Pause();
             return false;
@@ -303,6 +306,7 @@ internal sealed class PlayoutBuffer(IDecoders decoders)
     private void Pause()
     {
         (_isPlaying, _debt, _concealed) = (false, 0, 0);
+        _concealment.End();
         _store.Pause();
     }
 
@@ -315,63 +319,26 @@ internal sealed class PlayoutBuffer(IDecoders decoders)
         var room = _pcm.AsSpan(_end, samples);
         if (IsInterrupted)
         {
+            _concealment.End();
             room.Clear();
         }
         else if (_decoder!.TryConceal(next, room))
         {
-            _cycleLength = 0;
+            _concealment.End();
         }
         else
         {
-            if (_concealed == 0 || _cycleLength == 0)
+            if (!_concealment.IsActive)
             {
-                BeginCycle();
+                _concealment.Begin(_pcm.AsSpan(0, _end), _rate);
             }
 
-            Repeat(room);
+            _concealment.Continue(room, _rate);
         }
 
         _concealed += samples;
         _end += samples;
         Volatile.Write(ref _concealedMs, _concealedMs + (samples * 1_000 / _rate));
-    }
-
-    private void BeginCycle()
-    {
-        var past = _pcm.AsSpan(0, _end);
-        _cycleLength = TimeStretch.PeriodOfEnd(past[Math.Max(0, past.Length - (_rate * PastMs / 1_000))..], _rate);
-        _cycle.AsSpan(0, _cycleLength).Clear();
-        past[Math.Max(0, past.Length - _cycleLength)..].CopyTo(_cycle);
-    }
-
-    /// <summary>Goes on with the last period, fading out.</summary>
-    private void Repeat(Span<short> room)
-    {
-        var (fadeFrom, fadeTo) = (_rate * FadeFromMs / 1_000, _rate * MaxConcealMs / 1_000);
-        for (var i = 0; i < room.Length; i++)
-        {
-            var at = _concealed + i;
-            var gain = Math.Clamp(fadeTo - at, 0, fadeTo - fadeFrom);
-            room[i] = (short)(_cycle[at % _cycleLength] * (long)gain / (fadeTo - fadeFrom));
-        }
-    }
-
-    /// <summary>Fades from made-up sound into the real one.</summary>
-    private void JoinConcealed(Span<short> pcm)
-    {
-        var overlap = Math.Min(pcm.Length, _rate / 200);
-        if (_concealed > 0 && !IsInterrupted && _cycleLength > 0)
-        {
-            Span<short> old = stackalloc short[48 * 5];
-            old = old[..overlap];
-            Repeat(old);
-            for (var i = 0; i < overlap; i++)
-            {
-                pcm[i] = (short)(((old[i] * (overlap - i)) + (pcm[i] * i)) / overlap);
-            }
-        }
-
-        _concealed = 0;
     }
 
     private void Flush(int spare)
