@@ -315,6 +315,7 @@ internal sealed partial class Room
         if (visible.Participants.Count > 0)
         {
             Broadcast(new SignalResponse { Update = visible });
+            TellLocals();
         }
     }
 
