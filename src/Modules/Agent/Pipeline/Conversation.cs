@@ -32,7 +32,7 @@ internal sealed class Conversation : IReplyObserver
     private readonly TimeProvider _clock;
     private readonly TurnMachine _turns;
     private readonly TurnTimings _timings;
-    private readonly List<Said> _history = [];
+    private readonly Transcript _transcript;
     private readonly Dictionary<(string, string, string), UsageTotal> _used = [];
     private readonly Lock _usedLock = new();            // Guards _used: replies tell their usage on tasks of their own.
     private readonly HashSet<Reply> _cutReplies = [];
@@ -40,9 +40,6 @@ internal sealed class Conversation : IReplyObserver
     private readonly List<Task> _ending = [];
     private Reply? _reply;
     private Speculation? _speculation;
-    private SpokenLine? _spoken;
-    private int _turn;
-    private int _seq;
     private int _failures;                              // Answers in a row that failed.
     private int _reprompts;
     private bool _isApology;
@@ -56,6 +53,7 @@ internal sealed class Conversation : IReplyObserver
         (_plan, _cast, _line, _room, _reporter, _clock) = (plan, cast, line, room, reporter, clock);
         _turns = new TurnMachine(plan.Assistant.Turn, plan.Assistant.Interruption);
         _timings = new TurnTimings(clock);
+        _transcript = new Transcript(reporter, room, clock);
         _createdAt = _lastActivity = Now;
     }
 
@@ -118,8 +116,7 @@ internal sealed class Conversation : IReplyObserver
             if (_turns.Text.Length > 0)
             {
                 // Understood, and not answered any more.
-                var since = _turns.TurnSince ?? Now;
-                Keep(_turns.TakeTurn(), since);
+                KeepTurn();
             }
 
             Discard();
@@ -181,7 +178,7 @@ internal sealed class Conversation : IReplyObserver
                 Follow(_turns.OnStopped(stopped.LastSound));
                 break;
             case ConversationEvent.Heard { Transcription: Transcription.Partial partial }:
-                ShowCaller(partial.Text, final: false);
+                _transcript.CallerIsSaying(partial.Text);
                 Follow(_turns.OnPartial(partial.Text, AgentSpeaks));
                 break;
             case ConversationEvent.Heard { Transcription: Transcription.Final final }:
@@ -198,7 +195,8 @@ internal sealed class Conversation : IReplyObserver
                 Answer(wrote.Text, Now);
                 break;
             case ConversationEvent.SentenceBegan began when began.Reply == _reply:
-                Told(began.Sentence);
+                Touch();
+                _transcript.AssistantBegins(began.Sentence);
                 break;
             case ConversationEvent.ReplyEnded ended:
                 return ReplyEnded(ended.Reply, ended.Error);
@@ -245,8 +243,7 @@ internal sealed class Conversation : IReplyObserver
             // The goodbye is said to its end. What the caller still says is kept, and not answered.
             if (signal is TurnSignal.EndOfTurn)
             {
-                var since = _turns.TurnSince ?? Now;
-                Keep(_turns.TakeTurn(), since);
+                KeepTurn();
             }
 
             return;
@@ -269,7 +266,7 @@ internal sealed class Conversation : IReplyObserver
                 var (lastSound, began) = (_turns.LastSound ?? Now, _turns.TurnSince ?? Now);
                 var text = _turns.TakeTurn();
                 CutReply();
-                _timings.TurnDecided(_turn + 1, lastSound, Now);
+                _timings.TurnDecided(_transcript.Turn + 1, lastSound, Now);
                 Answer(text, began);
                 break;
             case TurnSignal.Unheard:
@@ -291,7 +288,7 @@ internal sealed class Conversation : IReplyObserver
             Begin();
         }
 
-        Keep(text, since);
+        _transcript.CallerSaid(text, since, _turns.LastSound);
         var answer = _speculation is { } ready && ready.Text == text
             ? ready.TakeAsync(CancellationToken.None)
             : _cast.Mind.AnswerAsync(PromptFor(text), CancellationToken.None);
@@ -301,19 +298,18 @@ internal sealed class Conversation : IReplyObserver
         }
 
         Discard();
-        _history.Add(new(Speaker.User, text));
+        _transcript.Remember(text);
         Start(answer);
     }
 
-    /// <summary>A turn of the caller, for the transcript.</summary>
-    private void Keep(string text, DateTimeOffset since)
+    /// <summary>What the caller said stands in the transcript, and is not answered.</summary>
+    private void KeepTurn()
     {
-        _turn++;
-        _reporter.Line(new(++_seq, _turn, Speaker.User, text, since, _turns.LastSound > since ? _turns.LastSound.Value : Now, Interrupted: false));
-        ShowCaller(text, final: true);
+        var since = _turns.TurnSince ?? Now;
+        _transcript.CallerSaid(_turns.TakeTurn(), since, _turns.LastSound);
     }
 
-    private Prompt PromptFor(string text) => new(_plan.Assistant, _plan.Variables, [.. _history], text);
+    private Prompt PromptFor(string text) => new(_plan.Assistant, _plan.Variables, [.. _transcript.History], text);
 
     /// <summary>Everything said so far is understood, and the turn is probably over: the answer may be begun.</summary>
     private void Speculate()
@@ -366,29 +362,8 @@ internal sealed class Conversation : IReplyObserver
     {
         CutReply();
         _room.ShowState("thinking");
-        (_spoken, _isApology) = (null, false);
-        _reply = new Reply(_turn, answer, _cast.Voice, _line, _clock, this);
-    }
-
-    /// <summary>
-    /// A sentence begins to be heard: kept at once, so that a crash loses nothing of it. It counts as interrupted until it is known to
-    /// have been heard to its end.
-    /// </summary>
-    private void Told(string sentence)
-    {
-        Touch();
-        if (_spoken is null)
-        {
-            _room.ShowState("speaking");
-            _spoken = new(++_seq, _turn, Speaker.Agent, sentence, Now, Now, Interrupted: true);
-        }
-        else
-        {
-            _spoken = _spoken with { Text = _spoken.Text + " " + sentence, EndedAt = Now };
-        }
-
-        _reporter.Line(_spoken);
-        _room.ShowText(ofCaller: false, $"agent-{_spoken.Seq}", _spoken.Text, final: false);
+        _isApology = false;
+        _reply = new Reply(_transcript.Turn, answer, _cast.Voice, _line, _clock, this);
     }
 
     private void CutReply()
@@ -402,7 +377,7 @@ internal sealed class Conversation : IReplyObserver
         _cutReplies.Add(reply);
         _reply = null;
         _turns.OnReplyOver();
-        CloseLine(reply, heard, interrupted: true);
+        Close(reply, heard, interrupted: true);
         _room.ShowState("listening");
     }
 
@@ -421,7 +396,7 @@ internal sealed class Conversation : IReplyObserver
         Touch();
         _reply = null;
         _turns.OnReplyOver();
-        CloseLine(reply, reply.Heard, interrupted: error is not null);
+        Close(reply, reply.Heard, interrupted: error is not null);
         Own(reply.DisposeAsync().AsTask());
         if (error is not null)
         {
@@ -441,28 +416,14 @@ internal sealed class Conversation : IReplyObserver
         return null;
     }
 
-    /// <summary>History and transcript keep what was heard, no more.</summary>
-    private void CloseLine(Reply reply, string heard, bool interrupted)
+    private void Close(Reply reply, string heard, bool interrupted)
     {
         if (_timings.Of(reply, interrupted) is { } timing)
         {
             _reporter.Turn(timing);
         }
 
-        if (_spoken is null)
-        {
-            return;
-        }
-
-        _spoken = _spoken with { Text = interrupted ? heard : _spoken.Text, EndedAt = Now, Interrupted = interrupted };
-        _reporter.Line(_spoken);
-        _room.ShowText(ofCaller: false, $"agent-{_spoken.Seq}", _spoken.Text, final: true);
-        if (_spoken.Text.Length > 0)
-        {
-            _history.Add(new(Speaker.Agent, _spoken.Text));
-        }
-
-        _spoken = null;
+        _transcript.AssistantEnds(heard, interrupted);
     }
 
     /// <summary>Silence is never the outcome of a failure: the caller is told. A second failure in a row ends the conversation.</summary>
@@ -550,7 +511,4 @@ internal sealed class Conversation : IReplyObserver
         at is null ? Timeout.InfiniteTimeSpan : at <= Now ? TimeSpan.Zero : TimeSpan.FromMilliseconds(Math.Ceiling((at.Value - Now).TotalMilliseconds));
 
     private DateTimeOffset Touch() => _lastActivity = Now;
-
-    private void ShowCaller(string text, bool final) => _room.ShowText(ofCaller: true, $"caller-{(final ? _turn : _turn + 1)}", text, final);
-
 }
