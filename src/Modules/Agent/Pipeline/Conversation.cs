@@ -22,6 +22,9 @@ internal sealed class Conversation : IReplyObserver
     private static readonly TimeSpan LongestWaitForCaller = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan LongestEnding = TimeSpan.FromSeconds(5);
 
+    // Whoever asked to wait may take this long before the assistant asks whether somebody is there.
+    private static readonly TimeSpan WaitPatience = TimeSpan.FromMinutes(2);
+
     private readonly Channel<ConversationEvent> _mailbox = Channel.CreateBounded<ConversationEvent>(
         new BoundedChannelOptions(MailboxCapacity) { SingleReader = true });
     private readonly ConversationPlan _plan;
@@ -32,6 +35,8 @@ internal sealed class Conversation : IReplyObserver
     private readonly TimeProvider _clock;
     private readonly TurnMachine _turns;
     private readonly TurnTimings _timings;
+    private readonly MachineWatch _machine;
+    private readonly Keypad _keypad = new();
     private readonly Transcript _transcript;
     private readonly Dictionary<(string, string, string), UsageTotal> _used = [];
     private readonly Lock _usedLock = new();            // Guards _used: replies tell their usage on tasks of their own.
@@ -46,6 +51,8 @@ internal sealed class Conversation : IReplyObserver
     private bool _callerReady;
     private DateTimeOffset _startedAt;
     private DateTimeOffset _lastActivity;
+    private DateTimeOffset _patientUntil;               // Somebody asked to wait until then.
+    private bool _isOnHold;                             // By the exchange: nothing said now would be heard.
     private string? _endAfterReply;
 
     public Conversation(ConversationPlan plan, Cast cast, IAudioOut line, IRoomVoice room, Reporter reporter, TimeProvider clock)
@@ -54,6 +61,7 @@ internal sealed class Conversation : IReplyObserver
         _turns = new TurnMachine(plan.Assistant.Turn, plan.Assistant.Interruption);
         _timings = new TurnTimings(clock);
         _transcript = new Transcript(reporter, room, clock);
+        _machine = new MachineWatch(plan.Phone);
         _createdAt = _lastActivity = Now;
     }
 
@@ -166,7 +174,8 @@ internal sealed class Conversation : IReplyObserver
                 return stop.Reason;
             case ConversationEvent.SpeechStarted started:
                 Touch();
-                _reprompts = 0;
+                (_reprompts, _patientUntil) = (0, default);
+                _machine.OnSound();
                 Discard();
                 Follow(_turns.OnStarted(started.At));
                 break;
@@ -175,6 +184,7 @@ internal sealed class Conversation : IReplyObserver
                 break;
             case ConversationEvent.SpeechStopped stopped:
                 Touch();
+                _machine.OnSilence(stopped.LastSound);
                 Follow(_turns.OnStopped(stopped.LastSound));
                 break;
             case ConversationEvent.Heard { Transcription: Transcription.Partial partial }:
@@ -183,6 +193,11 @@ internal sealed class Conversation : IReplyObserver
                 break;
             case ConversationEvent.Heard { Transcription: Transcription.Final final }:
                 _timings.Recognised(final.Took);
+                if (_machine.IsMachine($"{_turns.Text} {final.Text}", Now))
+                {
+                    return MeetMachine(final.Text);
+                }
+
                 Follow(_turns.OnFinal(final.Text, Now, AgentSpeaks));
                 Speculate();
                 break;
@@ -193,6 +208,26 @@ internal sealed class Conversation : IReplyObserver
                 _reprompts = 0;
                 CutReply();
                 Answer(wrote.Text, Now);
+                break;
+            case ConversationEvent.Pressed pressed when _endAfterReply is null && _callerReady:
+                Touch();
+                _reprompts = 0;
+                CutReply();
+                if (_keypad.Press(pressed.Key, Now) is { } keys)
+                {
+                    Answer(keys, Now);
+                }
+
+                break;
+            case ConversationEvent.Held held:
+                _isOnHold = held.IsOnHold;
+                Touch();
+                break;
+            case ConversationEvent.Beeped when _machine.IsWaiting:
+                LeaveMessage();
+                break;
+            case ConversationEvent.Say say when _endAfterReply is null && _callerReady:
+                Start(Reply.Fixed(say.Text));
                 break;
             case ConversationEvent.SentenceBegan began when began.Reply == _reply:
                 Touch();
@@ -219,6 +254,7 @@ internal sealed class Conversation : IReplyObserver
     {
         _callerReady = true;
         _startedAt = Touch();
+        _machine.OnAnswered(_startedAt);
         _reporter.CallerIsPresent();
     }
 
@@ -238,9 +274,9 @@ internal sealed class Conversation : IReplyObserver
 
     private void Follow(TurnSignal signal)
     {
-        if (_endAfterReply is not null)
+        if (_endAfterReply is not null || _machine.IsWaiting)
         {
-            // The goodbye is said to its end. What the caller still says is kept, and not answered.
+            // The goodbye is said to its end, and a machine to its beep. What is still said is kept, and not answered.
             if (signal is TurnSignal.EndOfTurn)
             {
                 KeepTurn();
@@ -263,6 +299,11 @@ internal sealed class Conversation : IReplyObserver
                 Follow(_turns.OnTime(Now, agentSpeaks: false));
                 break;
             case TurnSignal.EndOfTurn:
+                if (HasOtherThanAnAnswer(_turns.Text))
+                {
+                    break;
+                }
+
                 var (lastSound, began) = (_turns.LastSound ?? Now, _turns.TurnSince ?? Now);
                 var text = _turns.TakeTurn();
                 CutReply();
@@ -278,6 +319,56 @@ internal sealed class Conversation : IReplyObserver
 
                 break;
         }
+    }
+
+    /// <summary>Whether what the caller said ends the call or asks to wait, rather than for an answer; then that is done.</summary>
+    private bool HasOtherThanAnAnswer(string text)
+    {
+        if (Cues.HasAny(text, _plan.Assistant.EndCallPhrases))
+        {
+            KeepTurn();
+            SayGoodbye("Goodbye.", EndReasons.AssistantEnded);
+            return true;
+        }
+
+        var isQueue = Cues.IsQueue(text);
+        if (_plan.Phone is null || !(isQueue || Cues.AsksToWait(text)))
+        {
+            return false;
+        }
+
+        KeepTurn();
+        _patientUntil = Now + WaitPatience;
+        _reporter.Note("call.waiting", isQueue ? "A queue's announcement." : "The caller asked to wait.");
+        if (!isQueue)
+        {
+            Start(Reply.Fixed("Of course, I will wait."));
+        }
+
+        return true;
+    }
+
+    /// <summary>An answering machine took the call. Answers why the conversation is over, if it is.</summary>
+    private string? MeetMachine(string text)
+    {
+        _ = _turns.OnFinal(text, Now, agentSpeaks: false);
+        KeepTurn();
+        CutReply();
+        Discard();
+        _reporter.Note("voicemail.detected", "An answering machine took the call.");
+        if (_machine.Action is Contracts.Assistants.VoicemailAction.HangUp)
+        {
+            return EndReasons.Voicemail;
+        }
+
+        _machine.AwaitBeep(Now, _turns.CallerSpeaks);
+        return null;
+    }
+
+    private void LeaveMessage()
+    {
+        _machine.OnMessage();
+        SayGoodbye(_machine.Message, EndReasons.Voicemail);
     }
 
     private void Answer(string text, DateTimeOffset since)
@@ -467,6 +558,18 @@ internal sealed class Conversation : IReplyObserver
             return null;
         }
 
+        if (_machine.DueAt <= Now)
+        {
+            LeaveMessage();
+            return null;
+        }
+
+        if (_keypad.DueAt <= Now && _endAfterReply is null)
+        {
+            Answer(_keypad.Take(), Now);
+            return null;
+        }
+
         if (IdleAt() is { } idle && idle <= Now)
         {
             Touch();
@@ -487,9 +590,11 @@ internal sealed class Conversation : IReplyObserver
     }
 
     private DateTimeOffset? IdleAt() =>
-        _plan.Assistant.Limits.IdleRepromptS > 0 && _reply is null && !_turns.CallerSpeaks && _turns.Text.Length == 0
-            ? _lastActivity + TimeSpan.FromSeconds(_plan.Assistant.Limits.IdleRepromptS)
+        _plan.Assistant.Limits.IdleRepromptS > 0 && _reply is null && !_turns.CallerSpeaks && _turns.Text.Length == 0 && !_isOnHold && !_machine.IsWaiting
+            ? Later(_lastActivity + TimeSpan.FromSeconds(_plan.Assistant.Limits.IdleRepromptS), _patientUntil)
             : null;
+
+    private static DateTimeOffset Later(DateTimeOffset one, DateTimeOffset other) => one > other ? one : other;
 
     private DateTimeOffset? WakeAt()
     {
@@ -499,7 +604,7 @@ internal sealed class Conversation : IReplyObserver
         }
 
         DateTimeOffset? at = _endAfterReply is null ? _startedAt + _plan.MaxDuration : null;
-        foreach (var other in (ReadOnlySpan<DateTimeOffset?>)[IdleAt(), _turns.WakeAt(AgentSpeaks)])
+        foreach (var other in (ReadOnlySpan<DateTimeOffset?>)[IdleAt(), _turns.WakeAt(AgentSpeaks), _machine.DueAt, _endAfterReply is null ? _keypad.DueAt : null])
         {
             at = at is null || other < at ? other ?? at : at;
         }
