@@ -51,7 +51,7 @@ internal sealed class PhoneConversationTests
         await call.SayAsync("some noise", seconds: 1);
         await call.UntilAsync(() => call.Running.IsCompleted, "the end");
 
-        Assert.That((await call.TranscriptAsync()).Where(line => line.StartsWith('A') && line.EndsWith('*')), Is.Empty);
+        Assert.That(await call.TranscriptAsync(), Does.Contain("A1: Please call us back."), "It was heard to its end.");
     }
 
     [Test]
