@@ -9,6 +9,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using VoicePlatform.LiveKit.Protocol;
+using VoicePlatform.MediaServer.Recording;
 using VoicePlatform.MediaServer.Rooms;
 using VoicePlatform.MediaServer.ServerApi;
 using VoicePlatform.MediaServer.Signal;
@@ -53,6 +54,7 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
     private readonly SipDirectory _telephones = new();
     private RoomDirectory? _rooms;
     private SipGateway? _gateway;
+    private Recorder? _recorder;
     private WebApplication? _web;
 
     public EmbeddedServer(MediaServerOptions options, TimeProvider clock, ILoggerFactory logs)
@@ -126,6 +128,7 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
         if (Interlocked.Exchange(ref _web, null) is { } web)
         {
             await _rooms!.DisposeAsync();
+            await (_recorder?.DisposeAsync() ?? ValueTask.CompletedTask);
             await _agents!.DisposeAsync();
             await _webhooks!.DisposeAsync();
             await _stopping.CancelAsync();
@@ -157,6 +160,12 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
         _webhooks = new WebhookSender(_options, _clock, _logs.CreateLogger<WebhookSender>());
         _agents = new AgentDispatcher(_options, _clock, _logs.CreateLogger<AgentDispatcher>());
         _rooms = new RoomDirectory(new RoomServices(_options, _clock, _logs, _transport, _webhooks, _agents, _server));
+        if (_options.Recordings is { } recordings)
+        {
+            _recorder = new Recorder(recordings, _webhooks, _clock, _logs.CreateLogger<Recorder>());
+            _recorder.Start();
+        }
+
         if (_options.Sip is { } sip)
         {
             _gateway = new SipGateway(
@@ -210,6 +219,7 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
             [
                 new RoomApi(_rooms!, _options, _clock).ToService(),
                 new AgentDispatchApi(_rooms!, _agents!).ToService(),
+                new EgressApi(_rooms!, _recorder, _clock).ToService(),
                 new SipApi(_telephones, _gateway, _clock).ToService(),
             ],
             callers,

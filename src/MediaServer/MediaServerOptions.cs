@@ -23,6 +23,9 @@ public sealed record MediaServerOptions
     /// <summary>Telephony; null: this server has none.</summary>
     public SipOptions? Sip { get; init; }
 
+    /// <summary>Recordings; null: this server makes none.</summary>
+    public RecordingOptions? Recordings { get; init; }
+
     /// <summary>Where webhooks are posted; each gets every event.</summary>
     public IReadOnlyList<Uri> WebhookUrls { get; init; } = [];
 
@@ -65,4 +68,17 @@ public sealed record SipOptions
 
     /// <summary>First and last UDP port for telephones' audio; (0, 0): any.</summary>
     public (int First, int Last) RtpPorts { get; init; } = (10_000, 10_200);
+}
+
+/// <summary>Settings of the embedded server's recordings.</summary>
+public sealed record RecordingOptions
+{
+    /// <summary>Folder under which recordings are kept; their paths are relative to it.</summary>
+    public required string Root { get; init; }
+
+    /// <summary>Access key for recordings that a server left unfinished and that belong into object storage.</summary>
+    public string? StorageKey { get; init; }
+
+    /// <summary>Its secret.</summary>
+    public string? StorageSecret { get; init; }
 }
