@@ -1,99 +1,132 @@
 using Microsoft.Extensions.Logging;
+using VoicePlatform.MediaServer.Transport;
 
 namespace VoicePlatform.MediaServer.Sip.Signalling;
 
-internal sealed class UserAgent(UserAgentOptions options, IIncomingCalls incoming, TimeProvider clock, ILoggerFactory logs) : IAsyncDisposable
+/// <summary>
+/// A SIP user agent (RFC 3261): places and takes calls, registers, pings. It knows nothing of media or rooms: SDP is opaque to it.
+/// Proxies, redirection and reliable provisional responses (RFC 3262) are not offered.
+/// </summary>
+/// <remarks>
+/// One thread receives UDP, a task each connection. They only read the message and hand it to the queue of the call it belongs to;
+/// strangers are answered there and then, without state.
+/// </remarks>
+internal sealed partial class UserAgent : IAsyncDisposable
 {
-    public int Port => throw new NotSupportedException();
+    private readonly UserAgentOptions _options;
+    private readonly TimeProvider _clock;
+    private readonly SipStack _stack;
+    private readonly MessageRouter _router;
+    private readonly ILogger _log;
+    private readonly HashSet<Registration> _registrations = [];       // under its own lock
+    private bool _isStarted;
 
-    public int? TlsPort => throw new NotSupportedException();
+    public UserAgent(UserAgentOptions options, IIncomingCalls incoming, TimeProvider clock, ILoggerFactory logs)
+    {
+        (_options, _clock, _log) = (options, clock, logs.CreateLogger<UserAgent>());
+        _router = new MessageRouter(incoming, _log);
+        _stack = new SipStack(options, _router, clock, _log);
+        _router.Attach(_stack);
+    }
 
-    public void Start() => throw new NotSupportedException($"{options} {incoming} {clock} {logs}");
+    /// <summary>UDP and TCP, once started.</summary>
+    public int Port => _stack.Network.Port;
 
-    public OutgoingCall Invite(OutgoingInvite invite, ICallObserver observer) => throw new NotSupportedException();
+    /// <summary>Null: there is no TLS listener.</summary>
+    public int? TlsPort => _stack.Network.TlsPort;
 
-    public Registration Register(RegistrationOptions registration) => throw new NotSupportedException();
+    /// <summary>Calls under way.</summary>
+    public int CallCount => _stack.Calls.Count;
 
-    public Task<SipResponseSummary> PingAsync(SipUri target, SipTransport? transport, CancellationToken ct) => throw new NotSupportedException();
+    public UserAgentCounters Counters => _stack.Counters;
 
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
-}
+    /// <summary>Connections and transactions that are kept, for tests of leaks.</summary>
+    internal (int Connections, int Clients, int Servers) Kept => (_stack.Network.ConnectionCount, _stack.Clients.Count, _stack.Servers.Count);
 
-internal abstract class SipCall
-{
-    public string CallId => throw new NotSupportedException();
+    /// <summary>Binds the ports and starts to listen.</summary>
+    /// <exception cref="TransportException">Says in one sentence which port is in the way.</exception>
+    public void Start()
+    {
+        _stack.Network.Start();
+        _isStarted = true;
+        Started(_options.Bind, Port);
+    }
 
-    public string LocalTag => throw new NotSupportedException();
+    /// <summary>Places a call. Returns at once; how it goes is told by <see cref="OutgoingCall.Outcome"/> and the observer.</summary>
+    /// <exception cref="SipException">A header cannot be sent.</exception>
+    public OutgoingCall Invite(OutgoingInvite invite, ICallObserver observer)
+    {
+        CallHeaders.Check(invite.Headers);
+        var call = new OutgoingCall(_stack, invite, observer);
+        if (!_isStarted || _stack.IsStopping)
+        {
+            call.Fail(UnreachableKind.Local, "The SIP user agent has stopped.");
+        }
+        else if (_stack.Calls.Count >= _options.MaxCalls)
+        {
+            call.Fail(UnreachableKind.Local, $"The SIP user agent has {_options.MaxCalls} calls already.");
+        }
+        else
+        {
+            _stack.Calls[(call.CallId, call.LocalTag)] = call;
+            call.Start();
+        }
 
-    public string? RemoteTag => throw new NotSupportedException();
+        return call;
+    }
 
-    /// <summary>Of the peer's INVITE or of its 2xx.</summary>
-    public SipHeaders RemoteHeaders => throw new NotSupportedException();
+    /// <summary>Registers and keeps registered until disposed.</summary>
+    public Registration Register(RegistrationOptions registration)
+    {
+        var registering = new Registration(_stack, registration, Forget);
+        lock (_registrations)
+        {
+            _registrations.Add(registering);
+        }
 
-    /// <summary>Cancelled when the call is over, however it ended.</summary>
-    public CancellationToken Ended => throw new NotSupportedException();
+        registering.Start();
+        return registering;
+    }
 
-    public Task HangUpAsync(string? reason = null) => throw new NotSupportedException();
+    /// <summary>Asks a peer by OPTIONS whether it is there. Any response proves that; silence is waited for no longer than 32 s.</summary>
+    public Task<SipResponseSummary> PingAsync(SipUri target, SipTransport? transport, CancellationToken ct) => PingAsync(target, transport, username: null, password: null, ct);
 
-    public Task<ReferOutcome> ReferAsync(string referTo, IReadOnlyList<(string Name, string Value)> headers, TimeSpan timeout, CancellationToken ct) => throw new NotSupportedException();
+    public Task<SipResponseSummary> PingAsync(SipUri target, SipTransport? transport, string? username, string? password, CancellationToken ct) =>
+        new Ping(_stack, target, transport, new DigestClient(username, password)).RunAsync(ct);
 
-    public Task<ReInviteOutcome> ReInviteAsync(string offer, CancellationToken ct) => throw new NotSupportedException();
-}
+    /// <summary>Hangs up all calls and removes all registrations, waiting no longer than <see cref="UserAgentOptions.StopTimeout"/> for either.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_stack.IsStopping)
+        {
+            return;
+        }
 
-internal sealed class OutgoingCall : SipCall
-{
-    public Task<InviteOutcome> Outcome => throw new NotSupportedException();
+        _stack.IsStopping = true;
+        List<Registration> registrations;
+        lock (_registrations)
+        {
+            registrations = [.. _registrations];
+        }
 
-    public void Cancel() => throw new NotSupportedException();
-}
+        if (_isStarted)
+        {
+            var ends = _stack.Calls.Values.Select(c => c.StopAsync()).Concat(registrations.Select(r => r.DisposeAsync().AsTask()));
+            await Task.WhenAll(ends).WaitAsync(_options.StopTimeout, _clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
 
-internal sealed class IncomingCall : SipCall
-{
-    public SipRequest Invite => throw new NotSupportedException();
+        await _stack.Network.DisposeAsync();
+        await _router.DisposeAsync();
+    }
 
-    public SipUri RequestUri => throw new NotSupportedException();
+    private void Forget(Registration registration)
+    {
+        lock (_registrations)
+        {
+            _registrations.Remove(registration);
+        }
+    }
 
-    public NameAddress From => throw new NotSupportedException();
-
-    public NameAddress To => throw new NotSupportedException();
-
-    public string DisplayName => throw new NotSupportedException();
-
-    public SipHeaders Headers => throw new NotSupportedException();
-
-    /// <summary>Null: the caller wants our offer in the answer.</summary>
-    public string? Offer => throw new NotSupportedException();
-
-    public System.Net.IPEndPoint Source => throw new NotSupportedException();
-
-    public SipTransport Transport => throw new NotSupportedException();
-
-    /// <summary>Hears of the call from the answer on; to be set before answering.</summary>
-    public ICallObserver? Observer { get; set; }
-
-    public void Ring() => throw new NotSupportedException();
-
-    public void Progress(string sdp) => throw new NotSupportedException();
-
-    /// <summary>Completes with the ACK. The result is the ACK's SDP: the answer where <see cref="Offer"/> was null.</summary>
-    public Task<string?> AnswerAsync(string sdp, IReadOnlyList<(string Name, string Value)>? headers = null) => throw new NotSupportedException();
-
-    public void Reject(int status, string reason, IReadOnlyList<(string Name, string Value)>? headers = null) => throw new NotSupportedException();
-
-    public void Challenge(string realm) => throw new NotSupportedException();
-
-    public bool Authenticate(string username, string password, string realm) => throw new NotSupportedException();
-}
-
-internal sealed class Registration : IAsyncDisposable
-{
-    public RegistrationState State => throw new NotSupportedException();
-
-    /// <summary>One sentence on the last failure; null when the last attempt went well.</summary>
-    public string? LastError => throw new NotSupportedException();
-
-    /// <summary>Completes with the first registrar's answer or failure.</summary>
-    public Task<RegistrationState> FirstAttempt => throw new NotSupportedException();
-
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    [LoggerMessage(Level = LogLevel.Information, Message = "SIP on {Address}:{Port}, UDP and TCP.")]
+    private partial void Started(System.Net.IPAddress address, int port);
 }
