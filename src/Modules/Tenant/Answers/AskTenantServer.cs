@@ -42,3 +42,11 @@ internal sealed class CheckTenantUrlHandler(OutboundGuard guard) : IRequestHandl
             ? "It must be an absolute http or https URL without credentials."
             : guard.RefusalOf(url)));
 }
+
+internal sealed class CheckTenantAddressHandler(OutboundGuard guard) : IRequestHandler<CheckTenantAddress, Result<UrlVerdict>>
+{
+    public Task<Result<UrlVerdict>> Handle(CheckTenantAddress request, CancellationToken cancellationToken) => Task.FromResult<Result<UrlVerdict>>(new UrlVerdict(
+        IPAddress.TryParse(request.Address, out var address) && guard.IsAllowed(address)
+            ? null
+            : $"{request.Address} is a private address that this installation does not allow (OUTBOUND_ALLOW_PRIVATE)."));
+}
