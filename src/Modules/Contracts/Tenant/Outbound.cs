@@ -12,3 +12,6 @@ public sealed record UrlVerdict(string? Refusal);
 public sealed record AskTenantServer(string TenantId, string Url, string BodyJson, TimeSpan AtMost, int MaxAnswerBytes) : IRequest<Result<TenantAnswer>>;
 
 public sealed record TenantAnswer(string Json);
+
+/// <summary>The same for an IP address that something of a tenant's is to be reached at.</summary>
+public sealed record CheckTenantAddress(string Address) : IRequest<Result<UrlVerdict>>;
