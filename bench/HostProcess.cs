@@ -37,6 +37,8 @@ internal sealed partial class HostProcess : IAsyncDisposable
             ["PORT"] = $"{port}",
             ["EMBEDDED_LIVEKIT_PORT"] = $"{FreePort(SocketType.Stream)}",
             ["EMBEDDED_MEDIA_UDP_PORT"] = $"{FreePort(SocketType.Dgram)}",
+            ["EMBEDDED_SIP_PORT"] = $"{FreePort(SocketType.Stream)}",
+            ["EMBEDDED_SIP_RTP_PORTS"] = "0",
         };
         using (var migrate = Start(environment, dataDir, "migrate"))
         {

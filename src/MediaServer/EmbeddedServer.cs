@@ -87,6 +87,9 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
         }
     }
 
+    /// <summary>Telephones in rooms now.</summary>
+    public int Telephones => _gateway?.Calls ?? 0;
+
     internal RoomDirectory Rooms => _rooms ?? throw new InvalidOperationException("The server is not started.");
 
     internal MediaTransport Transport => _transport ?? throw new InvalidOperationException("The server is not started.");
@@ -107,7 +110,7 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
             await StopAsync(CancellationToken.None);
             throw e switch
             {
-                TransportException => new InvalidOperationException(e.Message, e),
+                TransportException or SipException or PhoneMediaException => new InvalidOperationException(e.Message, e),
                 IOException { InnerException: Microsoft.AspNetCore.Connections.AddressInUseException or SocketException } => new InvalidOperationException(
                     $"Port {_options.Port} of {_options.Bind} is taken: set EMBEDDED_LIVEKIT_PORT to a free port, or end what uses it.",
                     e),

@@ -67,6 +67,11 @@ internal sealed partial class InboundLeg(InboundRoute route, IncomingCall call, 
         {
             Reject(488, "Not Acceptable Here", [("Warning", $"304 voiceplatform \"{e.Message.Replace('"', '\'')}\"")]);
         }
+        catch (SipException e)
+        {
+            end = new LegEnd(DisconnectReason.SipTrunkFailure, ByTelephone: true, e.Message);
+            LogBusy(Log, CallId, e.Message);
+        }
         catch (RoomClosedException)
         {
             end = new LegEnd(DisconnectReason.RoomClosed, ByTelephone: false, "The room ended.");
@@ -136,6 +141,8 @@ internal sealed partial class InboundLeg(InboundRoute route, IncomingCall call, 
                 return new LegEnd(DisconnectReason.UserUnavailable, ByTelephone: false, "Nobody came to answer.");
             }
 
+            // Connected before it is answered: the caller's first word is heard.
+            Media.Connect(voice);
             await AnswerAsync(sdp);
         }
 

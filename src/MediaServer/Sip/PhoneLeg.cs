@@ -63,10 +63,10 @@ internal abstract partial class PhoneLeg : ILocalObserver, ICallObserver, IPhone
 
     public void OnDtmf(char digit, int durationMs)
     {
+        OnDigit(digit);
         var code = DtmfEvents.IndexOf(digit, StringComparison.Ordinal);
         if (code >= 0 && _participant is { } participant)
         {
-            OnDigit(digit);
             Forget(participant.SendAsync(new DataPacket { SipDtmf = new SipDTMF { Code = (uint)code, Digit = digit.ToString() } }, CancellationToken.None));
         }
     }

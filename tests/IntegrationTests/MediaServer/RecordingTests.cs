@@ -6,10 +6,6 @@ using VoicePlatform.LiveKit.Protocol;
 using VoicePlatform.LiveKit.ServerApi;
 using VoicePlatform.LiveKit.Tokens;
 using VoicePlatform.MediaServer;
-using VoicePlatform.MediaServer.Rooms;
-using VoicePlatform.MediaServer.Sip.Media.Codecs;
-using VoicePlatform.MediaServer.Transport;
-using Room = VoicePlatform.MediaServer.Rooms.Room;
 
 namespace VoicePlatform.IntegrationTests.MediaServer;
 
@@ -34,11 +30,11 @@ internal sealed class RecordingTests
         using var http = new HttpClient();
         var api = new LiveKitApi(http, LiveKitServer.Create(server.Url.ToString(), Key), TimeProvider.System);
         var room = server.Rooms.GetOrCreate(new RoomConfiguration(), "talk", out _);
-        await using var agent = await Tone.JoinAsync(room, "agent", ParticipantInfo.Types.Kind.Agent, AgentHz);
+        await using var agent = await Speaker.JoinAsync(room, "agent", ParticipantInfo.Types.Kind.Agent, AgentHz);
         var egress = await api.Egress.StartRoomCompositeAsync(OrderOf("talk", "calls/one.ogg", AudioMixing.DualChannelAgent), default);
         Assert.That((await api.Rooms.ListAsync(["talk"], default)).Single().ActiveRecording, Is.True);
         await agent.SpeakAsync(1.5);
-        await using (var caller = await Tone.JoinAsync(room, "caller", ParticipantInfo.Types.Kind.Sip, CallerHz))
+        await using (var caller = await Speaker.JoinAsync(room, "caller", ParticipantInfo.Types.Kind.Sip, CallerHz))
         {
             await caller.SpeakAsync(1.5);
         }
@@ -50,8 +46,8 @@ internal sealed class RecordingTests
         var (left, right, seconds) = await DecodeAsync(Path.Combine(_folder, "calls/one.ogg"), channels: 2);
         Assert.That(seconds, Is.EqualTo(ended.FileResults[0].Duration / 1e9).Within(0.05));
         Assert.That(seconds, Is.EqualTo(3.0).Within(0.5));
-        Assert.That((Share(left, AgentHz), Share(left, CallerHz)), Is.EqualTo((1.5, 0.0)).Within(0.15), "seconds of each tone on the left");
-        Assert.That((Share(right, AgentHz), Share(right, CallerHz)), Is.EqualTo((0.0, 1.5)).Within(0.15), "seconds of each tone on the right");
+        Assert.That((Tones.Seconds(left, Rate, AgentHz), Tones.Seconds(left, Rate, CallerHz)), Is.EqualTo((1.5, 0.0)).Within(0.15), "seconds of each tone on the left");
+        Assert.That((Tones.Seconds(right, Rate, AgentHz), Tones.Seconds(right, Rate, CallerHz)), Is.EqualTo((0.0, 1.5)).Within(0.15), "seconds of each tone on the right");
         Assert.That(File.Exists(Path.Combine(_folder, "calls/one.ogg.egress")), Is.False, "nothing is left to be done");
     }
 
@@ -62,8 +58,8 @@ internal sealed class RecordingTests
         using var http = new HttpClient();
         var api = new LiveKitApi(http, LiveKitServer.Create(server.Url.ToString(), Key), TimeProvider.System);
         var room = server.Rooms.GetOrCreate(new RoomConfiguration(), "talk", out _);
-        await using var agent = await Tone.JoinAsync(room, "agent", ParticipantInfo.Types.Kind.Agent, AgentHz);
-        await using var caller = await Tone.JoinAsync(room, "caller", ParticipantInfo.Types.Kind.Sip, CallerHz);
+        await using var agent = await Speaker.JoinAsync(room, "agent", ParticipantInfo.Types.Kind.Agent, AgentHz);
+        await using var caller = await Speaker.JoinAsync(room, "caller", ParticipantInfo.Types.Kind.Sip, CallerHz);
         var egress = await api.Egress.StartRoomCompositeAsync(OrderOf("talk", "", AudioMixing.DefaultMixing), default);
         await Task.WhenAll(agent.SpeakAsync(1), caller.SpeakAsync(1));
         await api.Rooms.DeleteAsync("talk", default);
@@ -71,7 +67,7 @@ internal sealed class RecordingTests
 
         Assert.That(file.Filename, Does.Match(@"^talk-\d{4}-\d\d-\d\dT\d{6}\.ogg$"));
         var (mono, _, _) = await DecodeAsync(Path.Combine(_folder, file.Filename), channels: 1);
-        Assert.That((Share(mono, AgentHz), Share(mono, CallerHz)), Is.EqualTo((1.0, 1.0)).Within(0.15));
+        Assert.That((Tones.Seconds(mono, Rate, AgentHz), Tones.Seconds(mono, Rate, CallerHz)), Is.EqualTo((1.0, 1.0)).Within(0.15));
     }
 
     [Test]
@@ -85,7 +81,7 @@ internal sealed class RecordingTests
             using var http = new HttpClient();
             var api = new LiveKitApi(http, LiveKitServer.Create(server.Url.ToString(), Key), TimeProvider.System);
             var room = server.Rooms.GetOrCreate(new RoomConfiguration(), "talk", out _);
-            await using var agent = await Tone.JoinAsync(room, "agent", ParticipantInfo.Types.Kind.Agent, AgentHz);
+            await using var agent = await Speaker.JoinAsync(room, "agent", ParticipantInfo.Types.Kind.Agent, AgentHz);
             id = (await api.Egress.StartRoomCompositeAsync(OrderOf("talk", "calls/one.ogg", AudioMixing.DefaultMixing), default)).EgressId;
             await agent.SpeakAsync(3.5);
 
@@ -104,7 +100,7 @@ internal sealed class RecordingTests
 
         var (mono, _, seconds) = await DecodeAsync(Path.Combine(path, "one.ogg"), channels: 1);
         Assert.That(seconds, Is.GreaterThan(1.9), "at most a page and what was under way is lost");
-        Assert.That(Share(mono, AgentHz), Is.GreaterThan(1.5));
+        Assert.That(Tones.Seconds(mono, Rate, AgentHz), Is.GreaterThan(1.5));
         Assert.That(ended.FileResults.Single().Duration / 1e9, Is.EqualTo(seconds).Within(0.05));
         Directory.Delete(other, recursive: true);
     }
@@ -200,81 +196,5 @@ internal sealed class RecordingTests
         var samples = MemoryMarshal.Cast<byte, short>(bytes.AsSpan(header, (bytes.Length - header) & ~1)).ToArray();
         var left = samples.Where((_, i) => i % channels == 0).ToArray();
         return (left, channels == 2 ? samples.Where((_, i) => i % 2 == 1).ToArray() : left, (double)left.Length / Rate);
-    }
-
-    /// <summary>Seconds of the sound in which a tone is loud: windows of 20 ms, by Goertzel.</summary>
-    private static double Share(short[] pcm, int hz)
-    {
-        const int Window = Rate / 50;
-        var coefficient = 2 * Math.Cos(2 * Math.PI * hz / Rate);
-        var loud = 0;
-        for (var at = 0; at + Window <= pcm.Length; at += Window)
-        {
-            double last = 0, before = 0;
-            for (var i = 0; i < Window; i++)
-            {
-                (before, last) = (last, pcm[at + i] + (coefficient * last) - before);
-            }
-
-            var amplitude = Math.Sqrt(Math.Max(0, (last * last) + (before * before) - (coefficient * last * before))) * 2 / Window;
-            loud += amplitude > 1_500 ? 1 : 0;
-        }
-
-        return (double)loud * Window / Rate;
-    }
-
-    /// <summary>Somebody in a room who plays a tone in real time.</summary>
-    private sealed class Tone(LocalParticipant participant, InjectedAudio voice, int hz) : ILocalObserver, IAsyncDisposable
-    {
-        private readonly OpusEncoder _encoder = new(Rate, complexity: 5);
-
-        public static async Task<Tone> JoinAsync(Room room, string identity, ParticipantInfo.Types.Kind kind, int hz)
-        {
-            var observer = new Tone(null!, null!, 0);
-            var participant = await room.JoinLocalAsync(
-                new LocalJoin { Identity = identity, Kind = kind, Permission = new ParticipantPermission { CanPublish = true, CanSubscribe = true } }, observer, default);
-            return new Tone(participant, await participant.PublishAsync(identity, default), hz);
-        }
-
-        public async Task SpeakAsync(double seconds)
-        {
-            var pcm = new short[Rate / 50];
-            var packet = new byte[1_275];
-            using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(20), TimeProvider.System);
-            for (var frame = 0; frame < seconds * 50; frame++)
-            {
-                for (var i = 0; i < pcm.Length; i++)
-                {
-                    pcm[i] = (short)(8_000 * Math.Sin(2 * Math.PI * hz * ((frame * pcm.Length) + i) / Rate));
-                }
-
-                voice.Send(packet.AsSpan(0, _encoder.Encode(pcm, packet)), 960, 20);
-                await timer.WaitForNextTickAsync();
-            }
-        }
-
-        public IAudioSink? OnTrack(ParticipantInfo publisher, TrackInfo track) => null;
-
-        public void OnTrackEnded(string trackSid)
-        {
-        }
-
-        public void OnData(DataPacket packet)
-        {
-        }
-
-        public void OnOthersChanged()
-        {
-        }
-
-        public void OnLeft(DisconnectReason reason)
-        {
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            _encoder.Dispose();
-            await participant.LeaveAsync(DisconnectReason.ClientInitiated);
-        }
     }
 }

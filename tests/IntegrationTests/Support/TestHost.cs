@@ -47,6 +47,8 @@ internal sealed class TestHost : IAsyncDisposable
             ["PORT"] = port.ToString(null, null),
             ["EMBEDDED_LIVEKIT_PORT"] = FreePort().ToString(null, null),
             ["EMBEDDED_MEDIA_UDP_PORT"] = FreePort().ToString(null, null),
+            ["EMBEDDED_SIP_PORT"] = FreePort().ToString(null, null),
+            ["EMBEDDED_SIP_RTP_PORTS"] = "0",
             ["PLATFORM_ADMIN_KEY"] = AdminKey,
             ["LIVEKIT_FFI_LIBRARY"] = "unused",
         });
