@@ -45,14 +45,14 @@ public sealed class TestPhoneCall : IAsyncDisposable
     public TimeSpan? FirstSoundAfter => Interlocked.Read(ref _firstSoundAt) is not 0 and var at ? _clock.GetElapsedTime(_answeredAt, at) : null;
 
     /// <summary>Everything heard so far, silence included: 16-bit mono.</summary>
-    public short[] Heard
+    public short[] Heard => HeardSince(0);
+
+    /// <summary>What was heard after the first so many samples.</summary>
+    public short[] HeardSince(int samples)
     {
-        get
+        lock (_lock)
         {
-            lock (_lock)
-            {
-                return [.. _heard];
-            }
+            return [.. _heard[Math.Min(samples, _heard.Count)..]];
         }
     }
 
