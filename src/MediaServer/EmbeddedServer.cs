@@ -218,11 +218,12 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
         var callers = new Callers(_options, _clock);
         var signal = new SignalEndpoint(_rooms!, callers, _options, _clock, _logs);
         var workers = new WorkerEndpoint(_agents!, callers, _server, _clock, _logs);
+        var egress = new EgressApi(_rooms!, _recorder, _clock);
         var api = new TwirpEndpoint(
             [
-                new RoomApi(_rooms!, _options, _clock).ToService(),
+                new RoomApi(_rooms!, egress, _options, _clock).ToService(),
                 new AgentDispatchApi(_rooms!, _agents!).ToService(),
-                new EgressApi(_rooms!, _recorder, _clock).ToService(),
+                egress.ToService(),
                 new SipApi(_telephones, _gateway, _clock).ToService(),
             ],
             callers,
