@@ -38,6 +38,11 @@ internal static class StreamFraming
             return NextBlank(received, out length);
         }
 
+        if (received[0] is < (byte)'!' or > (byte)'~')
+        {
+            return Frame.Lost;      // a TLS hello on the wrong port, or worse
+        }
+
         var end = received.IndexOf("\r\n\r\n"u8);
         if (end < 0)
         {

@@ -150,10 +150,10 @@ internal sealed partial class StreamPorts(UserAgentOptions options, IMessageSink
             await tls.DisposeAsync();
             throw new UnreachableException(UnreachableKind.Tls, $"The TLS handshake with {to.Host} failed: {e.Message.TrimEnd('.')}.", e);
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException e)
         {
             await tls.DisposeAsync();
-            throw;
+            throw new UnreachableException(UnreachableKind.Tls, $"The TLS handshake with {to.Host} did not come to an end.", e);
         }
     }
 
