@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using VoicePlatform.MediaServer.Sip.Media.Codecs;
 using VoicePlatform.MediaServer.Sip.Media.Dtmf;
@@ -70,7 +71,7 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
             _plan = plan;
             if (plan.Remote is { } remote)
             {
-                _latch.Declare(RemoteAddress.From(remote.Serialize()));
+                _latch.Declare(RemoteAddress.From(remote.Serialize()), clock.NowMs);
             }
 
             Aim(plan);
@@ -155,7 +156,7 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
             }
 
             var playout = Playout;
-            var samples = playout.Pull(_pcm, out _);
+            var samples = playout.Pull(_pcm, Stopwatch.GetTimestamp(), out _);
             var pcm = _pcm.AsSpan(0, samples);
             if (_plan is { IsHeldHere: true })
             {
@@ -262,7 +263,7 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
         _hasAudio |= codec is not null;
         if (plan.CanReceive)
         {
-            Playout.Insert(codec is { } known ? (byte)known : PlayoutBuffer.Noise, packet.Sequence, packet.Timestamp, packet.Payload);
+            Playout.Insert(codec is { } known ? (byte)known : PlayoutBuffer.Noise, packet.Sequence, packet.Timestamp, packet.Payload, Stopwatch.GetTimestamp());
         }
 
         return pressed;

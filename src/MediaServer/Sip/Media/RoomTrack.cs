@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using VoicePlatform.MediaServer.Sip.Media.Codecs;
 using VoicePlatform.MediaServer.Sip.Media.Playout;
 using VoicePlatform.MediaServer.Transport;
@@ -18,7 +19,7 @@ internal sealed class RoomTrack(string sid) : IAudioSink, IDisposable
     {
         lock (_gate)
         {
-            _buffer?.Insert(0, sequence, timestamp, opus);
+            _buffer?.Insert(0, sequence, timestamp, opus, Stopwatch.GetTimestamp());
         }
     }
 
@@ -31,7 +32,7 @@ internal sealed class RoomTrack(string sid) : IAudioSink, IDisposable
             Open(rate);
         }
 
-        var samples = _buffer!.Pull(scratch, out var isSound);
+        var samples = _buffer!.Pull(scratch, Stopwatch.GetTimestamp(), out var isSound);
         if (isSound && samples == mix.Length)
         {
             for (var i = 0; i < samples; i++)

@@ -17,7 +17,7 @@ internal enum Verdict
 /// Symmetric RTP: decides whose packets are the other side's, and so where ours go. Not thread-safe.
 /// <list type="number">
 /// <item>After an offer or answer that names a new address, the first valid packet, from wherever, is the other side's: behind a NAT the
-/// address in the SDP is not the one packets come from.</item>
+/// address in the SDP is not the one packets come from. Only the source that was left goes on for a while: it must wait half a second.</item>
 /// <item>From then on other addresses are refused, unless they show three packets in sequence, and are the address in the SDP (a
 /// stranger was first), or are authenticated by SRTP (the phone has moved), or the stream has been silent for a second and they share
 /// its IP address or its SSRC (a NAT gave it another port, the phone began anew).</item>
@@ -30,10 +30,13 @@ internal sealed class SourceLatch
     private const int StreamRun = 2;
     private const int SilenceMs = 1_000;
     private const int StreamSilenceMs = 100;
+    private const int FormerMs = 500;
 
     private RemoteAddress _declared;
     private bool _isLatched;
     private RemoteAddress _address;
+    private RemoteAddress _former;
+    private long _declaredMs;
     private uint _ssrc;
     private long _lastMs;
     private Candidate _candidate;
@@ -44,11 +47,12 @@ internal sealed class SourceLatch
     public uint Ssrc => _ssrc;
 
     /// <summary>The address in the other side's SDP. A new one lets go of the old source.</summary>
-    public void Declare(in RemoteAddress declared)
+    public void Declare(in RemoteAddress declared, long nowMs)
     {
         if (declared != _declared)
         {
-            (_declared, _isLatched, _candidate) = (declared, false, default);
+            _former = _isLatched && _address != declared ? _address : default;
+            (_declared, _declaredMs, _isLatched, _candidate) = (declared, nowMs, false, default);
         }
     }
 
@@ -56,14 +60,15 @@ internal sealed class SourceLatch
     {
         if (!_isLatched)
         {
-            return Take(from, ssrc, nowMs);
+            return from == _former && nowMs - _declaredMs < FormerMs ? Verdict.Refuse : Take(from, ssrc, nowMs);
         }
 
         if (from == _address)
         {
             if (ssrc == _ssrc)
             {
-                (_lastMs, _candidate) = (nowMs, default);
+                _lastMs = nowMs;
+                _candidate = _candidate.Address == from ? default : _candidate;     // two streams from one address: the first goes on
                 return Verdict.Accept;
             }
 

@@ -1,8 +1,8 @@
 namespace VoicePlatform.MediaServer.Sip.Media.Playout;
 
 /// <summary>
-/// How much sound was waiting beyond what was needed, at the worst moment of the last seconds. That is the whole measure of jitter and
-/// of drifting clocks: what never runs low can be played sooner, what runs out must be played later.
+/// How long before their time packets came, at the worst moment of the last seconds. That is the whole measure of jitter and of drifting
+/// clocks: where all come early sound can be played sooner, where some come too late it must be played later.
 /// </summary>
 internal sealed class DelayWindow
 {
@@ -26,7 +26,7 @@ internal sealed class DelayWindow
     public int LowestSoFar => Of(Buckets, least: 0);
 
     /// <summary>Once every 20 ms.</summary>
-    public void Tick(int spare)
+    public void Tick()
     {
         if (++_ticks == TicksPerBucket)
         {
@@ -35,13 +35,12 @@ internal sealed class DelayWindow
             _lowest[_current] = int.MaxValue;
             _filled = Math.Min(_filled + 1, Buckets);
         }
-
-        Observe(spare);
     }
 
-    public void Observe(int spare) => _lowest[_current] = Math.Min(_lowest[_current], spare);
+    /// <param name="slack">Samples that a packet came before its time; less than 0: after it.</param>
+    public void Observe(int slack) => _lowest[_current] = Math.Min(_lowest[_current], slack);
 
-    /// <summary>The delay was changed: what was seen before would have been so much more.</summary>
+    /// <summary>The delay was changed: packets seen before would have been so much earlier.</summary>
     public void Shift(int by)
     {
         foreach (ref var lowest in _lowest.AsSpan())

@@ -28,7 +28,9 @@ internal sealed class PacketStore
     private uint _next;
     private uint _newest;
     private bool _isPlaying;
-    private int _lateBy;
+    private int _ahead;             // ticks of sound that the reader had left when it last took some
+    private long _takenAtNs;
+    private int _slack = int.MaxValue;
 
     /// <summary>Came after their time, were there already, or had no room.</summary>
     public long Late { get; private set; }
@@ -37,7 +39,8 @@ internal sealed class PacketStore
 
     /// <summary>Keeps a copy of the packet; false when it is late, there already or too long.</summary>
     /// <param name="clock">Ticks a second of the timestamp.</param>
-    public bool Insert(byte kind, ushort sequence, uint timestamp, ReadOnlySpan<byte> payload, int clock)
+    /// <param name="nowNs">Monotonic time.</param>
+    public bool Insert(byte kind, ushort sequence, uint timestamp, ReadOnlySpan<byte> payload, int clock, long nowNs)
     {
         if (payload.Length > MaxPayload)
         {
@@ -46,13 +49,17 @@ internal sealed class PacketStore
 
         lock (_gate)
         {
-            var lateBy = (int)(_next - timestamp);
-            if (_isPlaying && lateBy > 0)
+            var early = (int)(timestamp - _next);
+            if (_isPlaying && early > -clock && early < clock)
+            {
+                _slack = Math.Min(_slack, early + _ahead - (int)((nowNs - _takenAtNs) * clock / 1_000_000_000));
+            }
+
+            if (_isPlaying && early < 0)
             {
                 Late++;
-                if (lateBy <= clock && ++_lateRun < LateRun)
+                if (early >= -clock && ++_lateRun < LateRun)
                 {
-                    _lateBy = Math.Max(_lateBy, lateBy);
                     return false;
                 }
 
@@ -75,6 +82,16 @@ internal sealed class PacketStore
             _isTaken[slot] = true;
             _count++;
             return true;
+        }
+    }
+
+    /// <summary>The reader has taken its 20 ms.</summary>
+    /// <param name="ahead">Ticks of sound before the next packet's that it has left; less than 0 when it made some up.</param>
+    public void Taken(int ahead, long nowNs)
+    {
+        lock (_gate)
+        {
+            (_ahead, _takenAtNs) = (ahead, nowNs);
         }
     }
 
@@ -134,13 +151,13 @@ internal sealed class PacketStore
         }
     }
 
-    /// <summary>The most that a packet came too late since the last call, in ticks.</summary>
-    public int TakeLateness()
+    /// <summary>How long before its time, at the least, a packet came since the last call, in ticks; <see cref="int.MaxValue"/>: none came.</summary>
+    public int TakeSlack()
     {
         lock (_gate)
         {
-            (var lateBy, _lateBy) = (_lateBy, 0);
-            return lateBy;
+            (var slack, _slack) = (_slack, int.MaxValue);
+            return slack;
         }
     }
 
@@ -165,7 +182,7 @@ internal sealed class PacketStore
     private void Clear()
     {
         Array.Clear(_isTaken);
-        (_count, _isPlaying, _lateRun, _lateBy) = (0, false, 0, 0);
+        (_count, _isPlaying, _lateRun, _slack) = (0, false, 0, int.MaxValue);
     }
 
     private int Earliest()

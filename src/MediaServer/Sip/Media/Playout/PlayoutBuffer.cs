@@ -77,8 +77,10 @@ internal sealed class PlayoutBuffer(IDecoders decoders)
     public bool IsInterrupted { get; set; }
 
     /// <summary>Takes one packet; what does not fit any more is dropped. Any one thread.</summary>
-    public void Insert(byte kind, ushort sequence, uint timestamp, ReadOnlySpan<byte> payload) =>
-        _store.Insert(kind, sequence, timestamp, payload, decoders.ClockOf(kind));
+    /// <param name="kind">What the decoders call it, or <see cref="Noise"/>.</param>
+    /// <param name="nowNs">Monotonic time, of the same clock that <see cref="Pull"/> is given.</param>
+    public void Insert(byte kind, ushort sequence, uint timestamp, ReadOnlySpan<byte> payload, long nowNs) =>
+        _store.Insert(kind, sequence, timestamp, payload, decoders.ClockOf(kind), nowNs);
 
     /// <summary>The sender began a new stream. On the thread that inserts.</summary>
     public void Restart() => _store.Restart();
@@ -93,8 +95,9 @@ internal sealed class PlayoutBuffer(IDecoders decoders)
 
     /// <summary>The next 20 ms; returns how many samples that is. False in <paramref name="isSound"/>: nothing comes at present.</summary>
     /// <param name="pcm">Room for <see cref="MaxTick"/>.</param>
+    /// <param name="nowNs">Monotonic time.</param>
     /// <param name="isSound">Whether it is more than silence made here.</param>
-    public int Pull(Span<short> pcm, out bool isSound)
+    public int Pull(Span<short> pcm, long nowNs, out bool isSound)
     {
         if (!_isPlaying && !TryBegin())
         {
@@ -104,10 +107,10 @@ internal sealed class PlayoutBuffer(IDecoders decoders)
 
         isSound = true;
         var spare = Spare();
-        _window.Tick(spare);
-        if (_store.TakeLateness() is var late and > 0)
+        _window.Tick();
+        if (_store.TakeSlack() is var slack and not int.MaxValue)
         {
-            _window.Observe(Math.Max(-Samples(late), Math.Min(0, spare - (_rate * MaxSpareMs / 1_000))));
+            _window.Observe(Samples(slack));
         }
 
         Volatile.Write(ref _bufferedMs, (spare * 1_000 / _rate) + TickMs);
@@ -125,7 +128,9 @@ internal sealed class PlayoutBuffer(IDecoders decoders)
         }
 
         Stretch(change, tick, isUrgent);
-        return Drain(pcm);
+        var samples = Drain(pcm);
+        _store.Taken(Ticks(Waiting) - _debt, nowNs);
+        return samples;
     }
 
     private int Waiting => _end - _start;

