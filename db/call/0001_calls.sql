@@ -154,7 +154,7 @@ BEGIN
 
     room := least(share, left_over,
       p_tenant_limit - (SELECT count(*) FROM call.calls c WHERE c.tenant_id = lane.tenant_id AND c.status IN ('dialing', 'ringing', 'in_progress')),
-      coalesce(lane.max_concurrent - (SELECT count(*) FROM call.calls c WHERE c.trunk_id = lane.trunk_id AND c.status IN ('dialing', 'ringing', 'in_progress')), room, share));
+      coalesce(lane.max_concurrent - (SELECT count(*) FROM call.calls c WHERE c.trunk_id = lane.trunk_id AND c.status IN ('dialing', 'ringing', 'in_progress')), share));
     -- Evenly spaced: nothing is saved up while the lane is idle, beyond a tenth of a second for fast ones.
     IF lane.calls_per_second IS NOT NULL THEN
       pace_from := CASE WHEN lane.calls_per_second > 10 THEN greatest(lane.next_at, p_now - interval '100 ms') ELSE p_now END;

@@ -12,9 +12,13 @@ internal sealed class FindNumberHandler(TrunkDb db) : IRequestHandler<FindNumber
             .Where(n => n.Number == number && n.DeletedAt == null)
             .Join(db.Trunks.Where(t => t.LivekitTrunkId == request.LiveKitTrunkId), n => n.TrunkId, t => t.Id, (n, t) => new { Number = n, t.MaxConcurrent })
             .SingleOrDefaultAsync(cancellationToken);
-        return found is null
-            ? TrunkErrors.NumberNotFound
-            : new InboundNumber(
+        if (found is null)
+        {
+            // A stranger's trunk on a shared server, and a number of ours that leads nowhere, are different things.
+            return await db.Trunks.AnyAsync(t => t.LivekitTrunkId == request.LiveKitTrunkId, cancellationToken) ? TrunkErrors.NumberNotFound : TrunkErrors.NotFound;
+        }
+
+        return new InboundNumber(
                 found.Number.Id, found.Number.TenantId, found.Number.TrunkId, found.Number.Number, found.Number.AssistantId, found.Number.ContextUrl, found.MaxConcurrent);
     }
 }
