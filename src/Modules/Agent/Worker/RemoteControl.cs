@@ -1,3 +1,4 @@
+using System.Text.Json;
 using VoicePlatform.Agent.Pipeline;
 using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.LiveKit.Rtc;
@@ -17,7 +18,7 @@ internal static class RemoteControl
         room.LocalParticipant.RegisterRpcMethod("assistant.say", async (call, ct) =>
         {
             RequireServer(room, call);
-            var text = call.Payload.Trim();
+            var text = Read(call).Text?.Trim() ?? "";
             if (text.Length is 0 or > LongestText)
             {
                 throw new RpcException(Refused, $"A text of 1 to {LongestText} characters is needed.");
@@ -29,7 +30,7 @@ internal static class RemoteControl
         room.LocalParticipant.RegisterRpcMethod("assistant.dtmf", async (call, ct) =>
         {
             RequireServer(room, call);
-            var keys = call.Payload.Trim().ToUpperInvariant();
+            var keys = Read(call).Digits?.Trim().ToUpperInvariant() ?? "";
             if (keys.Length is 0 or > MostKeys || keys.Any(key => !Keys.Contains(key, StringComparison.Ordinal)))
             {
                 throw new RpcException(Refused, $"1 to {MostKeys} of the keys {Keys} are needed.");
@@ -43,6 +44,20 @@ internal static class RemoteControl
             return "";
         });
     }
+
+    private static Order Read(RpcInvocation call)
+    {
+        try
+        {
+            return Json.Read<Order>(call.Payload);
+        }
+        catch (JsonException)
+        {
+            throw new RpcException(Refused, "An object is needed.");
+        }
+    }
+
+    private sealed record Order(string? Text = null, string? Digits = null);
 
     /// <summary>The server is nobody in the room: who is there must not direct the assistant.</summary>
     private static void RequireServer(RtcRoom room, RpcInvocation call)
