@@ -81,8 +81,8 @@ internal sealed class MediaNegotiation(IReadOnlyList<PhoneCodec> codecs, MediaEn
             throw new MediaRefusedException("The other side refused audio.");
         }
 
-        var (ours, theirs) = KeysOfAnswer(section);
         var (codec, type) = Choose(section, inTheirOrder: true);
+        var (ours, theirs) = KeysOfAnswer(section);
         var plan = Plan(section, codec, type, ours, theirs, OfAnswer(section)) with { IsHeldHere = _isHeldHere };
         AcceptOffered(plan);
         return Agreed = plan;

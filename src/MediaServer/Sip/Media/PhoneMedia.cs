@@ -148,6 +148,7 @@ internal sealed partial class PhoneMedia : IAsyncDisposable
 
     private void Receive()
     {
+        Pacing.Prefer();
         var buffer = GC.AllocateUninitializedArray<byte>(MaxDatagram, pinned: true);
         var from = new SocketAddress(_options.Bind.AddressFamily);
         Span<long> ids = stackalloc long[64];

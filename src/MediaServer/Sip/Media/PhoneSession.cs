@@ -8,6 +8,7 @@ namespace VoicePlatform.MediaServer.Sip.Media;
 /// <summary>The audio of one telephone call: what is agreed, what comes, what goes. Every member may be called from any thread.</summary>
 internal sealed class PhoneSession : IDisposable
 {
+    private const int FirstReportMs = 1_000;
     private const int ReportMs = 5_000;
 
     private readonly Lock _gate = new();        // guards the negotiation
@@ -31,7 +32,7 @@ internal sealed class PhoneSession : IDisposable
         _toPhone = new ToPhone(new UdpSender(sockets.Rtp), new UdpSender(sockets.Rtcp), server.OpusComplexity);
         _fromPhone = new FromPhone(_toPhone, observer, clock, server.OpusComplexity, options.MediaTimeout);
         _name = $"phone-{_toPhone.Ssrc:x8}";
-        _nextReportMs = clock.NowMs + ReportMs;
+        _nextReportMs = clock.NowMs + FirstReportMs;
     }
 
     /// <summary>The UDP port of our RTP; RTCP is on the next.</summary>

@@ -137,15 +137,14 @@ internal sealed class ToPhone(UdpSender rtp, UdpSender rtcp, int opusComplexity)
     {
         lock (_gate)
         {
-            ObjectDisposedException.ThrowIf(_isDisposed, this);
             RemoveTrack(sid);
             var track = new RoomTrack(sid);
-            if (_tracks.Length < MaxTracks)
+            if (_tracks.Length < MaxTracks && !_isDisposed)
             {
                 _tracks = [.. _tracks, track];
             }
 
-            return track;       // beyond the limit it hears nobody: a phone with sixteen voices at once hears none of them
+            return track;       // beyond the limit, and after the call, its frames go nowhere
         }
     }
 

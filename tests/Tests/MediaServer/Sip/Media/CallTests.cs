@@ -190,6 +190,19 @@ internal sealed class CallTests
     }
 
     [Test]
+    public async Task Reports_tell_each_end_how_the_other_hears_it()
+    {
+        await using var media = PhoneParty.Start();
+        var options = new PhoneSessionOptions { Codecs = [PhoneCodec.Pcmu], Encryption = MediaEncryption.Require };
+        using var alice = new PhoneParty(media, options);
+        using var bob = new PhoneParty(media, options);
+        alice.Call(bob);
+        Assert.That(await PhoneParty.EventuallyAsync(() => alice.Session.Statistics.RoundTrip > TimeSpan.Zero, seconds: 15), Is.True);
+        Assert.That(alice.Session.Statistics.RoundTrip, Is.LessThan(TimeSpan.FromMilliseconds(500)));
+        Assert.That(alice.Session.Statistics.LostThere, Is.Zero);
+    }
+
+    [Test]
     public async Task Tones_are_heard_in_their_cadence()
     {
         await using var media = PhoneParty.Start();

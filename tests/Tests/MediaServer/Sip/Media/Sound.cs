@@ -25,8 +25,25 @@ internal static class Sound
         return pcm.IsEmpty ? 0 : sum / pcm.Length;
     }
 
-    /// <summary>The share of the power that lies at this frequency (Goertzel), 0 to 1.</summary>
+    /// <summary>
+    /// The share of the power that lies at this frequency, 0 to 1; measured in pieces of 100 ms, because playing a little sooner or later
+    /// shifts the phase.
+    /// </summary>
     public static double Share(ReadOnlySpan<short> pcm, double hertz, int rate)
+    {
+        var (found, all) = (0.0, 0.0);
+        var window = Math.Min(pcm.Length, rate / 10);
+        for (var at = 0; window > 0 && at + window <= pcm.Length; at += window)
+        {
+            found += PowerAt(pcm.Slice(at, window), hertz, rate);
+            all += Power(pcm.Slice(at, window));
+        }
+
+        return all == 0 ? 0 : found / all;
+    }
+
+    /// <summary>Goertzel.</summary>
+    private static double PowerAt(ReadOnlySpan<short> pcm, double hertz, int rate)
     {
         var coefficient = 2 * Math.Cos(2 * Math.PI * hertz / rate);
         var (last, previous) = (0.0, 0.0);
@@ -35,9 +52,7 @@ internal static class Sound
             (last, previous) = (sample + (coefficient * last) - previous, last);
         }
 
-        var power = (last * last) + (previous * previous) - (coefficient * last * previous);
-        var all = Power(pcm) * pcm.Length * pcm.Length / 2;
-        return all == 0 ? 0 : power / all;
+        return ((last * last) + (previous * previous) - (coefficient * last * previous)) * 2 / ((double)pcm.Length * pcm.Length);
     }
 
     /// <summary>Signal to noise in dB of a copy that may be delayed, quieter or louder: the best over all delays.</summary>
