@@ -34,6 +34,8 @@ internal sealed class TestHost : IAsyncDisposable
 
     public TestDatabase Database => _database;
 
+    public string DataDir => _dataDir;
+
     public static async Task<TestHost> StartAsync(params (string Name, string Value)[] settings)
     {
         var database = await TestDatabase.CreateAsync();
