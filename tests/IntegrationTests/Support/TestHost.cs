@@ -34,6 +34,8 @@ internal sealed class TestHost : IAsyncDisposable
 
     public TestDatabase Database => _database;
 
+    public string DataDir => _dataDir;
+
     public static Task<TestHost> StartAsync(params (string Name, string Value)[] settings) => StartAsync(withAgent: false, settings);
 
     /// <summary>With the agent, over the test process's one engine: conversations are real.</summary>

@@ -1,4 +1,3 @@
-using Npgsql;
 using VoicePlatform.Calls.Data;
 using VoicePlatform.Contracts.Assistants;
 using VoicePlatform.Contracts.Calls;
@@ -92,17 +91,15 @@ internal static class NewCalls
     /// <summary>False when the room has its call already: the same ring, told twice.</summary>
     public static async Task<bool> InsertNewAsync(this CallDb db, Call call, CancellationToken ct)
     {
-        db.Calls.Add(call);
-        try
+        // Two tellings at the same moment: the second waits here and then sees the first one's call.
+        await db.Database.ExecuteSqlAsync($"SELECT pg_advisory_xact_lock(hashtextextended('call.ring:' || {call.RoomName}, 0))", ct);
+        if (await db.Calls.AnyAsync(c => c.RoomName == call.RoomName, ct))
         {
-            await db.SaveChangesAsync(ct);
-            return true;
-        }
-        catch (DbUpdateException e) when (e.InnerException is PostgresException { ConstraintName: "calls_room_name" })
-        {
-            // The savepoint that EF set has undone the insert; the transaction goes on.
-            db.ChangeTracker.Clear();
             return false;
         }
+
+        db.Calls.Add(call);
+        await db.SaveChangesAsync(ct);
+        return true;
     }
 }
