@@ -75,7 +75,7 @@ internal sealed class RecordingStore(string root, TimeProvider clock)
 
     private static AmazonS3Client Client(S3Upload bucket)
     {
-        var config = new AmazonS3Config { ForcePathStyle = bucket.ForcePathStyle || bucket.Endpoint.Length > 0, MaxErrorRetry = 4 };
+        var config = new AmazonS3Config { ForcePathStyle = bucket.ForcePathStyle || bucket.Endpoint.Length > 0, MaxErrorRetry = 4, RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED };
         if (bucket.Endpoint.Length > 0)
         {
             (config.ServiceURL, config.AuthenticationRegion) = (bucket.Endpoint, bucket.Region.Length > 0 ? bucket.Region : "us-east-1");

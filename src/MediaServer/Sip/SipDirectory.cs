@@ -16,6 +16,9 @@ internal sealed class SipDirectory
     private readonly ConcurrentDictionary<string, SIPDispatchRuleInfo> _rules = new(StringComparer.Ordinal);
     private readonly Lock _changing = new();      // guards "look for conflicts, then store"
 
+    /// <summary>Called after outbound trunks changed.</summary>
+    public Action? OutboundChanged { get; set; }
+
     public IEnumerable<SIPInboundTrunkInfo> Inbound => _inbound.Values.OrderBy(trunk => trunk.SipTrunkId, StringComparer.Ordinal);
 
     public IEnumerable<SIPOutboundTrunkInfo> Outbound => _outbound.Values.OrderBy(trunk => trunk.SipTrunkId, StringComparer.Ordinal);
@@ -49,6 +52,7 @@ internal sealed class SipDirectory
     {
         trunk.SipTrunkId = trunk.SipTrunkId.Length > 0 ? trunk.SipTrunkId : Sid.Trunk();
         _outbound[trunk.SipTrunkId] = trunk;
+        OutboundChanged?.Invoke();
     }
 
     /// <inheritdoc cref="Put(SIPInboundTrunkInfo)"/>
@@ -73,7 +77,17 @@ internal sealed class SipDirectory
     }
 
     /// <summary>Deletes a trunk of either direction.</summary>
-    public bool DeleteTrunk(string id) => _inbound.TryRemove(id, out _) || _outbound.TryRemove(id, out _);
+    public bool DeleteTrunk(string id)
+    {
+        if (_inbound.TryRemove(id, out _))
+        {
+            return true;
+        }
+
+        var removed = _outbound.TryRemove(id, out _);
+        OutboundChanged?.Invoke();
+        return removed;
+    }
 
     public SIPDispatchRuleInfo? DeleteRule(string id) => _rules.TryRemove(id, out var rule) ? rule : null;
 

@@ -25,6 +25,7 @@ internal sealed partial class SipGateway : IIncomingCalls, IAsyncDisposable
     private readonly ILogger _log;
     private readonly UserAgent _agent;
     private readonly PhoneMedia _phones;
+    private readonly SipRegistrations _registrations;
     private readonly ConcurrentDictionary<PhoneLeg, Task> _legs = new();
     private volatile bool _isStopping;
 
@@ -33,6 +34,7 @@ internal sealed partial class SipGateway : IIncomingCalls, IAsyncDisposable
         (_rooms, _directory, _clock, _log) = (rooms, directory, clock, logs.CreateLogger<SipGateway>());
         _agent = new UserAgent(signalling, this, clock, logs);
         _phones = new PhoneMedia(media, clock, logs);
+        _registrations = new SipRegistrations(_agent, _log);
     }
 
     /// <summary>The SIP port, once started.</summary>
@@ -45,6 +47,7 @@ internal sealed partial class SipGateway : IIncomingCalls, IAsyncDisposable
     {
         _phones.Start();
         _agent.Start();
+        _directory.OutboundChanged = () => _registrations.Follow(_directory.Outbound);
     }
 
     /// <summary>Rings a telephone and lets it into a room. Not tied to the request: who asked may be gone when the telephone answers.</summary>
@@ -146,6 +149,8 @@ internal sealed partial class SipGateway : IIncomingCalls, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _isStopping = true;
+        _directory.OutboundChanged = null;
+        await _registrations.DisposeAsync().AsTask().WaitAsync(StopPatience, _clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         foreach (var leg in _legs.Keys)
         {
             leg.End(new LegEnd(DisconnectReason.ServerShutdown, ByTelephone: false, "The server stops."));

@@ -11,14 +11,15 @@ namespace VoicePlatform.MediaServer.Sip.Signalling;
 /// Challenges callers and checks their answers. A nonce carries its time and is signed for the caller's address, so challenges cost no
 /// memory; only nonces that were answered rightly are remembered until they expire, so that no answer works twice.
 /// </summary>
-internal sealed class DigestVerifier(TimeProvider clock)
+internal sealed class DigestVerifier(TimeProvider clock, bool withSha256)
 {
     private const int MaxRemembered = 10_000;
     private const int SignatureLength = 16;
 
     private static readonly TimeSpan Lifetime = TimeSpan.FromMinutes(5);
 
-    private static readonly string[] Algorithms = ["MD5", "SHA-256"];
+    private static readonly string[] Md5 = ["MD5"];
+    private static readonly string[] Both = ["SHA-256", "MD5"];
 
     private readonly byte[] _secret = RandomNumberGenerator.GetBytes(32);
     private readonly ConcurrentDictionary<string, uint> _used = new();       // to the highest nonce count
@@ -33,11 +34,11 @@ internal sealed class DigestVerifier(TimeProvider clock)
         Right,
     }
 
-    /// <summary>WWW-Authenticate values. Not the stronger algorithm first, as RFC 8760, 2.4 has it: too many telephones look at the first one only.</summary>
+    /// <summary>WWW-Authenticate values, the stronger algorithm first (RFC 8760, 2.4).</summary>
     public IEnumerable<string> Challenge(string realm, IPAddress source, bool isStale)
     {
         var nonce = NewNonce(source);
-        foreach (var algorithm in Algorithms)
+        foreach (var algorithm in withSha256 ? Both : Md5)
         {
             yield return $"Digest realm={HeaderText.Quote(realm)}, nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{(isStale ? ", stale=true" : "")}";
         }

@@ -235,7 +235,9 @@ internal sealed partial class MessageRouter(IIncomingCalls incoming, ILogger log
         call.Transaction.OnGone = () => _invites.TryRemove(merged, out _);
         _stack.Calls[(call.CallId, call.LocalTag)] = call;
         call.Start();
-        _handlers[call] = Task.Run(() => HandleAsync(call));
+        var handling = Task.Run(() => HandleAsync(call));
+        _handlers[call] = handling;
+        _ = handling.ContinueWith(_ => _handlers.TryRemove(call, out var _), TaskScheduler.Default);       // cannot fail
     }
 
     private async Task HandleAsync(IncomingCall call)
@@ -255,10 +257,6 @@ internal sealed partial class MessageRouter(IIncomingCalls incoming, ILogger log
         {
             HandlerFailed(e);
             call.Undecided(500);
-        }
-        finally
-        {
-            _handlers.TryRemove(call, out _);
         }
     }
 

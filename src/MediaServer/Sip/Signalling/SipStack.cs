@@ -17,7 +17,7 @@ internal sealed class SipStack
     {
         (Options, Clock, Log) = (options, clock, log);
         Network = new Network(options, sink, Counters, clock, log);
-        Digest = new DigestVerifier(clock);
+        Digest = new DigestVerifier(clock, options.ChallengesWithSha256);
     }
 
     public UserAgentOptions Options { get; }

@@ -14,7 +14,7 @@ internal static class SipWriter
                 text.Append(request.Method).Append(' ').Append(request.RequestUri).Append(" SIP/2.0\r\n");
                 break;
             case SipResponse response:
-                text.Append("SIP/2.0 ").Append(response.Status).Append(' ').Append(response.Reason).Append("\r\n");
+                text.Append("SIP/2.0 ").Append(response.Status).Append(' ').Append(Safe(response.Reason)).Append("\r\n");
                 break;
         }
 
@@ -23,7 +23,7 @@ internal static class SipWriter
             if (!name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase))
             {
                 // What we write may hold what a peer or tenant wrote: nothing of it may begin a line of its own.
-                text.Append(name).Append(": ").Append(HeaderText.IsSafe(value) ? value : Clean(value)).Append("\r\n");
+                text.Append(name).Append(": ").Append(Safe(value)).Append("\r\n");
             }
         }
 
@@ -31,7 +31,7 @@ internal static class SipWriter
         return Encoding.UTF8.GetBytes(text.ToString());
     }
 
-    private static string Clean(string value) => string.Create(value.Length, value, static (to, from) =>
+    private static string Safe(string value) => HeaderText.IsSafe(value) ? value : string.Create(value.Length, value, static (to, from) =>
     {
         for (var i = 0; i < from.Length; i++)
         {

@@ -27,6 +27,12 @@ internal sealed record UserAgentOptions
     /// <summary>User-Agent and Server header.</summary>
     public string Product { get; init; } = "VoicePlatform";
 
+    /// <summary>
+    /// Whether callers are challenged with SHA-256 as well as MD5 (RFC 8760). Default false: telephones that know MD5 alone do not pass
+    /// over the other challenge as they should, but drop the call (baresip 1.0, SIPp 3.6).
+    /// </summary>
+    public bool ChallengesWithSha256 { get; init; }
+
     /// <summary>Name server for SRV records; null: the first of /etc/resolv.conf.</summary>
     public IPEndPoint? NameServer { get; init; }
 

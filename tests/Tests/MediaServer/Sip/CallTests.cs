@@ -187,8 +187,9 @@ internal sealed class CallTests
         Assert.That(call.Ended.IsCancellationRequested, Is.False);
     }
 
-    [Test]
-    public async Task A_call_asks_for_a_password_and_lets_the_right_one_in_once()
+    [TestCase(false)]
+    [TestCase(true)]
+    public async Task A_call_asks_for_a_password_and_lets_the_right_one_in(bool withSha256)
     {
         await using var bob = TestAgent.Start(async (call, _) =>
         {
@@ -200,7 +201,7 @@ internal sealed class CallTests
             {
                 call.Challenge("test");
             }
-        });
+        }, TestAgent.Quick with { ChallengesWithSha256 = withSha256 });
         await using var alice = TestAgent.Start();
 
         var right = await alice.Call(bob.Uri(), with: i => i with { AuthUsername = "alice", AuthPassword = "secret" }).Outcome;
@@ -211,6 +212,7 @@ internal sealed class CallTests
         Assert.That(StatusOf(wrong), Is.EqualTo(401));
         Assert.That(StatusOf(none), Is.EqualTo(401));
         Assert.That(bob.Calls, Has.Count.EqualTo(5));
+        Assert.That(bob.Calls.ElementAt(1).Headers["Authorization"], Does.Contain(withSha256 ? "algorithm=SHA-256" : "algorithm=MD5"));
     }
 
     [Test]

@@ -260,20 +260,26 @@ internal sealed class CallerRulesTests
         await using var alice = TestAgent.Start(options: TestAgent.Quick with { ConnectTimeout = TimeSpan.FromSeconds(1) });
         await using var bob = TestAgent.Start();
         using var silent = new WirePeer();
-        var closed = silent.Port;       // nobody listens for TCP there
+        int closed;
+        using (var gone = new WirePeer())
+        {
+            closed = gone.Port;
+        }
 
         var results = new Dictionary<string, SipResponseSummary>
         {
             ["name"] = await alice.Agent.PingAsync(SipUri.Parse("sip:nowhere.invalid:5060"), SipTransport.Udp, CancellationToken.None),
             ["refused"] = await alice.Agent.PingAsync(SipUri.Parse($"sip:127.0.0.1:{closed}"), SipTransport.Tcp, CancellationToken.None),
             ["tls"] = await alice.Agent.PingAsync(SipUri.Parse($"sip:127.0.0.1:{bob.Agent.Port}"), SipTransport.Tls, CancellationToken.None),
-            ["silent"] = await alice.Agent.PingAsync(SipUri.Parse($"sip:127.0.0.1:{closed}"), SipTransport.Udp, CancellationToken.None),
+            ["refused by UDP"] = await alice.Agent.PingAsync(SipUri.Parse($"sip:127.0.0.1:{closed}"), SipTransport.Udp, CancellationToken.None),
+            ["silent"] = await alice.Agent.PingAsync(SipUri.Parse($"sip:127.0.0.1:{silent.Port}"), SipTransport.Udp, CancellationToken.None),
             ["answered"] = await alice.Agent.PingAsync(bob.Uri(), null, CancellationToken.None),
         };
 
         Assert.That(results["name"].Failure, Is.EqualTo(UnreachableKind.NameNotResolved));
         Assert.That(results["refused"].Failure, Is.EqualTo(UnreachableKind.ConnectionRefused));
-        Assert.That(results["tls"].Failure, Is.EqualTo(UnreachableKind.Tls).Or.EqualTo(UnreachableKind.NoResponse));
+        Assert.That(results["refused by UDP"].Failure, Is.EqualTo(UnreachableKind.ConnectionRefused));
+        Assert.That(results["tls"].Failure, Is.EqualTo(UnreachableKind.Tls));
         Assert.That(results["silent"].Failure, Is.EqualTo(UnreachableKind.NoResponse));
         Assert.That((results["answered"].Status, results["answered"].Headers["Allow"]), Is.EqualTo((200, SipStack.Allow)));
         Assert.That(results.Values.Select(r => r.Message), Is.All.EndsWith("."));

@@ -12,7 +12,7 @@ internal sealed class DigestTests
     private readonly ManualTime _clock = new();
     private readonly DigestVerifier _verifier;
 
-    public DigestTests() => _verifier = new DigestVerifier(_clock);
+    public DigestTests() => _verifier = new DigestVerifier(_clock, withSha256: true);
 
     /// <summary>RFC 2617, 3.5 and RFC 7616, 3.9.1.</summary>
     [TestCase("MD5", "Circle Of Life", "testrealm@host.com", "dcd98b7102dd2f0e8b11d0f600bfb0c093", "0a4f113b", "6629fae49393a05397450978507c4ef1")]
