@@ -16,9 +16,14 @@ namespace VoicePlatform.MediaServer.Sip.Media;
 /// What comes from the phone: packets on the receive thread, played out on the pacing thread. Two locks, never held together: one for
 /// what a packet touches, one for what a turn does. The observer is called outside of both.
 /// </summary>
-internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaClock clock, int opusComplexity, TimeSpan timeout) : IDisposable
+internal sealed class FromPhone : IDisposable
 {
     private const byte ComfortNoiseType = 13;
+
+    private readonly ToPhone _toPhone;
+    private readonly IPhoneObserver _observer;
+    private readonly MediaClock _clock;
+    private readonly TimeSpan _timeout;
 
     private readonly Lock _receiving = new();
     private readonly Lock _playing = new();
@@ -26,8 +31,8 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
     private readonly SourceLatch _latch = new();
     private readonly DtmfReceiver _keys = new();
     private readonly short[] _pcm = new short[PlayoutBuffer.MaxTick];
-    private readonly ToRoom _toRoom = new(opusComplexity);
-    private PlayoutBuffer? _playout;
+    private readonly ToRoom _toRoom;
+    private readonly PlayoutBuffer _playout;
     private ReceptionStatistics? _reception;
     private long _lostBefore;
     private int _clockRate = 8_000;
@@ -49,7 +54,11 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
     private long _strangers;
     private long _refused;
 
-    private PlayoutBuffer Playout => _playout ??= new PlayoutBuffer(_decoders);
+    public FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaClock clock, int opusComplexity, TimeSpan timeout)
+    {
+        (_toPhone, _observer, _clock, _timeout) = (toPhone, observer, clock, timeout);
+        (_toRoom, _playout) = (new ToRoom(opusComplexity), new PlayoutBuffer(_decoders));
+    }
 
     public void Use(MediaPlan plan)
     {
@@ -67,15 +76,14 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
                 _srtp = _key is null ? null : SrtpSession.Create(_key.Profile, _key.KeyAndSalt, isInbound: true);
             }
 
-            _ = Playout;
             _plan = plan;
             if (plan.Remote is { } remote)
             {
-                _latch.Declare(RemoteAddress.From(remote.Serialize()), clock.NowMs);
+                _latch.Declare(RemoteAddress.From(remote.Serialize()), _clock.NowMs);
             }
 
             Aim(plan);
-            _lastPacketMs = clock.NowMs;        // a change of hold begins the wait anew
+            _lastPacketMs = _clock.NowMs;        // a change of hold begins the wait anew
         }
     }
 
@@ -84,7 +92,7 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
     {
         lock (_receiving)
         {
-            (_isWatching, _lastPacketMs) = (true, clock.NowMs);
+            (_isWatching, _lastPacketMs) = (true, _clock.NowMs);
         }
     }
 
@@ -127,7 +135,7 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
 
             if (isRtcpPort || RtpPacket.IsRtcp(datagram))
             {
-                OnRtcp(datagram, from, plan, isRtcpPort);
+                OnRtcp(datagram, from, plan);
                 return;
             }
 
@@ -138,7 +146,7 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
 
         if (isFirst)
         {
-            observer.OnFirstAudio();
+            _observer.OnFirstAudio();
         }
 
         Tell(presses[..pressed]);
@@ -149,28 +157,27 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
     {
         lock (_playing)
         {
-            if (_isDisposed || (_playout is null && _tone.Amplitude == 0))
+            if (_isDisposed || (_plan is null && _tone.Amplitude == 0))
             {
                 _room?.Skip(960);
                 return;
             }
 
-            var playout = Playout;
-            var samples = playout.Pull(_pcm, Stopwatch.GetTimestamp(), out _);
+            var samples = _playout.Pull(_pcm, Stopwatch.GetTimestamp(), out _);
             var pcm = _pcm.AsSpan(0, samples);
             if (_plan is { IsHeldHere: true })
             {
                 pcm.Clear();
             }
 
-            _listener?.OnPcm(pcm, playout.Rate);
+            _listener?.OnPcm(pcm, _playout.Rate);
             if (_room is not null)
             {
-                _toRoom.Send(_room, pcm, playout.Rate, _tone);
+                _toRoom.Send(_room, pcm, _playout.Rate, _tone);
             }
         }
 
-        Watch(clock.NowMs);
+        Watch(_clock.NowMs);
     }
 
     public ReportBlock? Report(long nowMs)
@@ -191,10 +198,10 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
                 BytesReceived = _bytes,
                 Lost = _lostBefore + (_reception?.Lost ?? 0),
                 Jitter = TimeSpan.FromSeconds((double)(_reception?.Jitter ?? 0) / _clockRate),
-                Late = _playout?.Late ?? 0,
-                Concealed = _playout?.Concealed ?? default,
-                Buffered = _playout?.Buffered ?? default,
-                Restarts = _playout?.Restarts ?? 0,
+                Late = _playout.Late,
+                Concealed = _playout.Concealed,
+                Buffered = _playout.Buffered,
+                Restarts = _playout.Restarts,
                 DtmfReceived = _keysHeard,
                 Strangers = _strangers,
                 Refused = _refused,
@@ -233,7 +240,7 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
             return 0;
         }
 
-        var nowMs = clock.NowMs;
+        var nowMs = _clock.NowMs;
         var verdict = _latch.Judge(RemoteAddress.From(from), packet.Ssrc, packet.Sequence, plan.MustDecrypt, nowMs);
         if (verdict == Verdict.Refuse)
         {
@@ -254,16 +261,16 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
         if (plan.EventTypes.TryGetValue(packet.PayloadType, out var eventClock))
         {
             pressed += _keys.Take(packet.Payload, packet.Timestamp, packet.Marker, eventClock, nowMs, presses[pressed..]);
-            Playout.IsInterrupted = _keys.IsOpen;
+            _playout.IsInterrupted = _keys.IsOpen;
             return pressed;
         }
 
-        Playout.IsInterrupted = false;
+        _playout.IsInterrupted = false;
         var codec = plan.CodecOf(packet.PayloadType);
         _hasAudio |= codec is not null;
         if (plan.CanReceive)
         {
-            Playout.Insert(codec is { } known ? (byte)known : PlayoutBuffer.Noise, packet.Sequence, packet.Timestamp, packet.Payload, Stopwatch.GetTimestamp());
+            _playout.Insert(codec is { } known ? (byte)known : PlayoutBuffer.Noise, packet.Sequence, packet.Timestamp, packet.Payload, Stopwatch.GetTimestamp());
         }
 
         return pressed;
@@ -277,7 +284,7 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
         if (_reception is not null)
         {
             _lostBefore += _reception.Lost;
-            Playout.Restart();
+            _playout.Restart();
         }
 
         _clockRate = (plan.CodecOf(packet.PayloadType) ?? plan.Codec).Clock();
@@ -286,7 +293,7 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
         return _keys.Restart(presses);
     }
 
-    private void OnRtcp(Span<byte> datagram, SocketAddress from, MediaPlan plan, bool isRtcpPort)
+    private void OnRtcp(Span<byte> datagram, SocketAddress from, MediaPlan plan)
     {
         var source = RemoteAddress.From(from);
         if (_latch.Address is not { } address || address.High != source.High || address.Low != source.Low)
@@ -301,12 +308,12 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
         {
             if (packet.Type == RtcpPacket.SenderReport && packet.Ssrc == _latch.Ssrc)
             {
-                _reception?.OnSenderReport(packet.Ntp, clock.NowMs);
+                _reception?.OnSenderReport(packet.Ntp, _clock.NowMs);
             }
 
             for (var i = 0; i < packet.BlockCount; i++)
             {
-                toPhone.OnReport(packet.Block(i), clock.NtpNow());
+                _toPhone.OnReport(packet.Block(i), _clock.NtpNow());
             }
         }
     }
@@ -316,14 +323,14 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
     {
         if (plan.Remote is null)
         {
-            toPhone.Aim(null, null);
+            _toPhone.Aim(null, null);
             return;
         }
 
         var rtp = _latch.Address?.ToEndPoint() ?? plan.Remote;
         var isElsewhere = !rtp.Equals(plan.Remote);
         var rtcp = plan.HasRtcpMux ? rtp : isElsewhere ? new IPEndPoint(rtp.Address, Math.Min(rtp.Port + 1, ushort.MaxValue)) : plan.RemoteRtcp!;
-        toPhone.Aim(rtp.Serialize(), rtcp.Serialize());
+        _toPhone.Aim(rtp.Serialize(), rtcp.Serialize());
     }
 
     private void Watch(long nowMs)
@@ -334,20 +341,17 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
         lock (_receiving)
         {
             pressed = _keys.Expire(nowMs, presses);
-            if (_playout is not null && pressed > 0)
-            {
-                _playout.IsInterrupted = false;
-            }
+            _playout.IsInterrupted &= pressed == 0;
 
             isTimedOut = _isWatching && !_isTimedOut && _plan is { CanReceive: true, IsHeldThere: false, IsHeldHere: false }
-                && nowMs - _lastPacketMs >= timeout.TotalMilliseconds;
+                && nowMs - _lastPacketMs >= _timeout.TotalMilliseconds;
             _isTimedOut |= isTimedOut;
         }
 
         Tell(presses[..pressed]);
         if (isTimedOut)
         {
-            observer.OnMediaTimeout();
+            _observer.OnMediaTimeout();
         }
     }
 
@@ -356,7 +360,7 @@ internal sealed class FromPhone(ToPhone toPhone, IPhoneObserver observer, MediaC
         foreach (var press in presses)
         {
             Interlocked.Increment(ref _keysHeard);
-            observer.OnDtmf(press.Digit, press.DurationMs);
+            _observer.OnDtmf(press.Digit, press.DurationMs);
         }
     }
 }

@@ -6,7 +6,7 @@ namespace VoicePlatform.MediaServer.Sip.Media;
 /// <summary>What an offer and its answer agreed on, or an offer alone allows to be received. Never changed, only replaced.</summary>
 internal sealed record MediaPlan
 {
-    private readonly byte[] _codecs = new byte[128];        // by payload type: the codec plus one
+    private readonly byte[] _codecs = new byte[128];        // by payload type: the codec plus one; copies share it, it only gains entries
 
     public required PhoneCodec Codec { get; init; }
 

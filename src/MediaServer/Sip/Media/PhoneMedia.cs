@@ -46,7 +46,7 @@ internal sealed partial class PhoneMedia : IAsyncDisposable
 
     public int Sessions => _sessions.Count;
 
-    /// <summary>Exceptions caught at the threads' outer edge: each is a bug, and ended the sound of one call.</summary>
+    /// <summary>Exceptions caught at the threads' outer edge: each is a bug, and cost one call 20 ms or one packet.</summary>
     public long Faults => Volatile.Read(ref _faults);
 
     /// <summary>The longest that a turn began after its time.</summary>

@@ -46,10 +46,14 @@ internal sealed class SourceLatch
 
     public uint Ssrc => _ssrc;
 
-    /// <summary>The address in the other side's SDP. A new one lets go of the old source.</summary>
+    /// <summary>The address in the other side's SDP. A new one lets go of the old source; the first keeps what came before the answer did.</summary>
     public void Declare(in RemoteAddress declared, long nowMs)
     {
-        if (declared != _declared)
+        if (_declared == default)
+        {
+            _declared = declared;
+        }
+        else if (declared != _declared)
         {
             _former = _isLatched && _address != declared ? _address : default;
             (_declared, _declaredMs, _isLatched, _candidate) = (declared, nowMs, false, default);

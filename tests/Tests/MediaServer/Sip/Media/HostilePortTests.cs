@@ -54,22 +54,32 @@ internal sealed class HostilePortTests
         using var declared = new RawPhone();
         using var phone = new RawPhone();       // behind a NAT: another port than the SDP says
         leg.Session.CreateAnswer(declared.Offer("0"));
-        for (var i = 0; i < 60; i++)
-        {
-            if (i % 10 != 9)
-            {
-                phone.SendAudio(leg.Session.Port, (ushort)i, (uint)(i * 160));
-            }
-
-            await leg.HearAsync(0.02);
-        }
-
+        await SpeakAsync(phone, leg, 0, 60, lostEvery: 10);
         Assert.That(phone.Drain(), Is.GreaterThan(20), "sound comes to the phone");
         declared.Drain();
         await leg.HearAsync(0.2);
         Assert.That(declared.Drain(), Is.Zero, "and no longer to the address in the SDP");
         Assert.That(leg.Session.Statistics.Lost, Is.EqualTo(5).Within(1));
         Assert.That(leg.Session.Statistics.Concealed.TotalMilliseconds, Is.GreaterThan(60));
+    }
+
+    [TestCase(MediaEncryption.Disable, 1)]
+    [TestCase(MediaEncryption.Allow, 0)]
+    public async Task What_comes_before_the_answer_is_heard_unless_it_may_be_encrypted(MediaEncryption encryption, int beginnings)
+    {
+        await using var media = PhoneParty.Start();
+        using var leg = new PhoneParty(media, PhoneParty.With(PhoneCodec.Pcmu) with { Encryption = encryption });
+        using var phone = new RawPhone();
+        using var declared = new RawPhone();
+        leg.Session.CreateOffer();
+        await SpeakAsync(phone, leg, 0, 25);
+        Assert.That(leg.Beginnings, Is.EqualTo(beginnings));
+        Assert.That(leg.Session.Statistics.PacketsSent, Is.Zero, "nobody knows where to");
+
+        leg.Session.AcceptAnswer(declared.Offer("0"), isEarly: true);
+        await SpeakAsync(phone, leg, 25, 25);
+        Assert.That(leg.Beginnings, Is.EqualTo(1));
+        Assert.That(phone.Drain(), Is.GreaterThan(10));
     }
 
     [TestCase(10, 80)]
@@ -102,6 +112,19 @@ internal sealed class HostilePortTests
         var loud = pcm.SkipWhile(s => Math.Abs((int)s) < 500).Take(700).ToArray();
         Assert.That(Media.Sound.Share(loud, 770, 8_000), Is.GreaterThan(0.4));
         Assert.That(Media.Sound.Share(loud, 1_336, 8_000), Is.GreaterThan(0.4));
+    }
+
+    private static async Task SpeakAsync(RawPhone phone, PhoneParty leg, int first, int count, int lostEvery = int.MaxValue)
+    {
+        for (var i = first; i < first + count; i++)
+        {
+            if (i % lostEvery != lostEvery - 1)
+            {
+                phone.SendAudio(leg.Session.Port, (ushort)i, (uint)(i * 160));
+            }
+
+            await leg.HearAsync(0.02);
+        }
     }
 
     private static byte[] Seed(Random random)

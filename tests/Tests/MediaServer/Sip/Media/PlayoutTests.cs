@@ -171,7 +171,7 @@ internal sealed class PlayoutTests
         var random = new Random(9);
         var pcm = new short[PlayoutBuffer.MaxTick];
         uint timestamp = 0;
-        for (var i = 0; i < 100_000; i++)
+        for (var i = 0; i < 40_000; i++)
         {
             if (random.Next(3) > 0)
             {
