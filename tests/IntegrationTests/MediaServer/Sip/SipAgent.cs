@@ -15,7 +15,7 @@ internal sealed class SipAgent : IIncomingCalls, ICallObserver, IAsyncDisposable
     {
         _handler = handler ?? AnswerAsync;
         var first = t1 ?? TimeSpan.FromMilliseconds(50);
-        Agent = new UserAgent(new UserAgentOptions { Port = 0, T1 = first, T2 = first * 4, T4 = first * 5 }, this, TimeProvider.System, NullLoggerFactory.Instance);
+        Agent = new UserAgent(new UserAgentOptions { Port = 0, T1 = first, T2 = first * 4, T4 = first * 5, StopTimeout = TimeSpan.FromMilliseconds(500) }, this, TimeProvider.System, NullLoggerFactory.Instance);
         Agent.Start();
     }
 

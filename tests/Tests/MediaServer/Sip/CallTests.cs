@@ -50,6 +50,41 @@ internal sealed class CallTests
     }
 
     [Test]
+    public async Task A_certificate_that_is_not_trusted_or_not_for_this_name_is_refused()
+    {
+        using var certificate = NewCertificate();
+        await using var bob = TestAgent.Start(options: TestAgent.Quick with { TlsPort = 0, Certificate = certificate });
+        await using var strict = TestAgent.Start();
+        await using var trusting = TestAgent.Start(options: TestAgent.Quick with { TrustedCertificate = certificate });
+
+        var untrusted = await strict.Call(bob.Uri(transport: SipTransport.Tls)).Outcome;
+        var misnamed = await trusting.Call(bob.Uri(transport: SipTransport.Tls) with { Host = "localhost" }).Outcome;
+
+        foreach (var outcome in new[] { untrusted, misnamed })
+        {
+            Assert.That((outcome as InviteOutcome.Unreachable)?.Kind, Is.EqualTo(UnreachableKind.Tls));
+        }
+
+        Assert.That(bob.Calls, Is.Empty);
+    }
+
+    [Test]
+    public async Task A_connection_is_kept_open_while_a_call_uses_it_and_closed_when_idle()
+    {
+        var options = TestAgent.Quick with { IdleTimeout = TimeSpan.FromMilliseconds(500), KeepAlive = TimeSpan.FromMilliseconds(200) };
+        await using var alice = TestAgent.Start(options: options);
+        await using var bob = TestAgent.Start(options: options);
+        var call = alice.Call(bob.Uri(transport: SipTransport.Tcp));
+        await call.Outcome;
+
+        await Task.Delay(TimeSpan.FromSeconds(2.2), TimeProvider.System);
+        Assert.That((alice.Agent.Kept.Connections, bob.Agent.Kept.Connections), Is.EqualTo((1, 1)));
+
+        await call.HangUpAsync();
+        await TestAgent.EventuallyAsync(() => alice.Agent.Kept.Connections == 0 && bob.Agent.Kept.Connections == 0, "it is closed");
+    }
+
+    [Test]
     public async Task A_refusal_brings_its_status_reason_and_headers()
     {
         await using var alice = TestAgent.Start();

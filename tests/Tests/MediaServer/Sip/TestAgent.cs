@@ -17,6 +17,7 @@ internal sealed class TestAgent : IAsyncDisposable, IIncomingCalls
         T1 = TimeSpan.FromMilliseconds(20),
         T2 = TimeSpan.FromMilliseconds(80),
         T4 = TimeSpan.FromMilliseconds(100),
+        StopTimeout = TimeSpan.FromMilliseconds(300),
         RequestsPerSecondPerSource = 1_000,
         InvitesPerSecond = 1_000,
     };
