@@ -9,13 +9,15 @@ Func<Task>? run = (args.Length > 0 ? args[0] : "") switch
     "join" => () => JoinBench.RunAsync(count ?? 100, stop.Token),
     "media" => () => MediaBench.RunAsync(TimeSpan.FromSeconds(count ?? 30), stop.Token),
     "sip-media" => () => SipMediaBench.RunAsync(TimeSpan.FromSeconds(count ?? 60), stop.Token),
+    "answer" => () => AnswerBench.RunAsync(count ?? 20, stop.Token),
+    "queue" => () => QueueBench.RunAsync(stop.Token),
     "memory" => () => MemoryBench.RunAsync(count ?? 10, stop.Token),
     ServerProcess.Verb => () => ServerProcess.ServeAsync(stop.Token),
     _ => null,
 };
 if (run is null)
 {
-    await Console.Error.WriteLineAsync("usage: dotnet run -c Release --project bench -- latency [turns] | join [joins] | media [seconds] | memory [sessions] | sip-media [seconds]");
+    await Console.Error.WriteLineAsync("usage: dotnet run -c Release --project bench -- latency [turns] | join [joins] | media [seconds] | memory [sessions] | sip-media [seconds] | answer [calls] | queue");
     return 2;
 }
 

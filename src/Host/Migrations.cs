@@ -11,7 +11,7 @@ namespace VoicePlatform.Host;
 internal static class Migrations
 {
     /// <summary>Modules in the order in which they may refer to each other's roles and schemas.</summary>
-    internal static readonly IReadOnlyList<string> Modules = ["platform", "tenant", "assistant", "session", "billing"];
+    internal static readonly IReadOnlyList<string> Modules = ["platform", "tenant", "assistant", "session", "billing", "trunk", "call"];
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(6);
 

@@ -5,12 +5,14 @@ using Npgsql;
 using VoicePlatform.Agent;
 using VoicePlatform.Assistants;
 using VoicePlatform.Billing;
+using VoicePlatform.Calls;
 using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.LiveKit.Rtc;
 using VoicePlatform.MediaServer;
 using VoicePlatform.Sessions;
 using VoicePlatform.SharedKernel.Outbox;
 using VoicePlatform.Tenants;
+using VoicePlatform.Trunks;
 
 namespace VoicePlatform.Host;
 
@@ -57,6 +59,7 @@ internal static class StartUp
     {
         builder.Configuration["PLATFORM_ADMIN_KEY"] = settings.PlatformAdminKey();
         builder.Configuration["DATA_DIR"] = settings.DataDir;
+        builder.Configuration["PUBLIC_URL"] = settings.PublicUrl;
         builder.WebHost.UseUrls(settings.Urls.Split(';'));
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
@@ -83,7 +86,7 @@ internal static class StartUp
             builder.AddEmbeddedLiveKit(settings);
         }
 
-        builder.AddTenant().AddAssistant().AddSession().AddBilling().AddAgent();
+        builder.AddTenant().AddAssistant().AddSession().AddTrunk().AddCall().AddBilling().AddAgent();
 
         change?.Invoke(builder.Services);
         var app = builder.Build();
@@ -93,7 +96,7 @@ internal static class StartUp
         app.UseAuthentication();
         app.UseAuthorization();
         app.MapHealth();
-        app.MapTenant().MapAssistant().MapSession().MapBilling();
+        app.MapTenant().MapAssistant().MapSession().MapTrunk().MapCall().MapBilling();
         return app;
     }
 
@@ -103,7 +106,7 @@ internal static class StartUp
         SettingsException => e.Message,
         RtcException => $"LIVEKIT_FFI_LIBRARY cannot be used: {e.Message}",
         AggregateException { InnerExceptions: [var only] } => Explain(only),
-        InvalidOperationException when e.Source is "VoicePlatform.MediaServer" or "VoicePlatform.Agent" or "VoicePlatform.Tenants" => e.Message,
+        InvalidOperationException when e.Source is "VoicePlatform.MediaServer" or "VoicePlatform.Agent" or "VoicePlatform.Tenants" or "VoicePlatform.Calls" => e.Message,
         InvalidOperationException when e.Source is "Microsoft.Extensions.Configuration.Binder" => e.Message,     // It names the setting and its value.
         PostgresException p when p.SqlState is PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification =>
             $"The database refuses us ({p.MessageText}): check user and password in DATABASE_URL.",
@@ -128,6 +131,13 @@ internal static class StartUp
             Port = settings.LiveKitPort,
             MediaUdpPort = settings.MediaUdpPort,
             PublicAddress = settings.PublicAddress,
+            Sip = new SipOptions { Port = settings.SipPort, RtpPorts = settings.SipRtpPorts },
+            Recordings = new RecordingOptions
+            {
+                Root = settings.DataDir,
+                StorageKey = builder.Configuration["AWS_ACCESS_KEY_ID"],
+                StorageSecret = builder.Configuration["AWS_SECRET_ACCESS_KEY"],
+            },
             WebhookUrls = [new Uri($"{settings.LocalUrl}/livekit/webhook")],
         };
         builder.Services.AddHostedService(p => new EmbeddedServer(options, p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILoggerFactory>()));

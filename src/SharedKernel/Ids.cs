@@ -12,6 +12,9 @@ public static class Ids
     public const string User = "usr";
     public const string Key = "key";
     public const string Assistant = "ast";
+    public const string Trunk = "trk";
+    public const string Number = "num";
+    public const string Call = "cal";
     public const string Session = "ses";
     public const string Webhook = "whk";
     public const string Event = "evt";

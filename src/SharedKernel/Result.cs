@@ -31,6 +31,9 @@ public enum ErrorKind
     /// <summary>Too many requests (429).</summary>
     RateLimited,
 
+    /// <summary>Somebody beyond us was asked and refused: a carrier, say (502).</summary>
+    Refused,
+
     /// <summary>A dependency or the capacity is missing for the moment (503, with Retry-After).</summary>
     Unavailable,
 }

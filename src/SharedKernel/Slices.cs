@@ -20,6 +20,7 @@ public static class Slices
         services.AddScoped<Caller>();
         services.AddScoped<UnitOfWork>();
         services.AddSingleton<Transactions>();
+        services.AddScoped<Idempotency>();
 
         // Outermost first: validate before a transaction is opened.
         services.AddTransient(typeof(IPipelineBehavior<,>), typeof(ValidationBehavior<,>));

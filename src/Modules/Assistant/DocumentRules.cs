@@ -11,6 +11,8 @@ internal sealed partial class DocumentRules : AbstractValidator<AssistantDocumen
     private const int TextMaxLength = 4_000;
     private const int MaxVariables = 100;
     private const int MaxRules = 200;
+    private const int MaxPhrases = 20;
+    private const int PhraseMaxLength = 100;
 
     private static readonly DocumentRules Instance = new();
 
@@ -51,6 +53,12 @@ internal sealed partial class DocumentRules : AbstractValidator<AssistantDocumen
         RuleFor(d => d.Tools).NotNull().Must(t => t is null || t.Count == 0).WithMessage("There are no tools in this version of the platform: leave 'tools' empty.");
         RuleFor(d => d.EndCallUrl).Must(u => Uri.TryCreate(u, UriKind.Absolute, out var uri) && uri.Scheme is "https" or "http")
             .When(d => d.EndCallUrl is not null).WithMessage("'end_call_url' must be an absolute http or https URL.");
+        RuleFor(d => d.EndCallPhrases).NotNull().Must(p => p is null || (p.Count <= MaxPhrases && p.All(x => !string.IsNullOrWhiteSpace(x) && x.Length <= PhraseMaxLength)))
+            .WithMessage($"There may be up to {MaxPhrases} phrases of 1 to {PhraseMaxLength} characters.");
+        RuleFor(d => d.Voicemail).NotNull();
+        RuleFor(d => d.Voicemail.Message).NotNull().MaximumLength(TextMaxLength).When(d => d.Voicemail is not null);
+        RuleFor(d => d.Voicemail.Message).NotEmpty().When(d => d.Voicemail is { Action: VoicemailAction.LeaveMessage })
+            .WithMessage("'voicemail.message' is needed to leave one.");
         RuleFor(d => d.RetentionDays).InclusiveBetween(1, 3_650);
         RuleFor(d => d.Llm).Custom((_, context) => ScriptIsSound(context)).When(d => d.Llm?.Model is "local/script");
     }

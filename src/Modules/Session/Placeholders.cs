@@ -7,26 +7,24 @@ namespace VoicePlatform.Sessions;
 /// <summary>Replaces {{name}} from variables, then metadata, and {{metadata.name}}. An unknown name stays as it is and is reported.</summary>
 internal static partial class Placeholders
 {
-    public static AssistantDocument Fill(AssistantDocument document, IReadOnlyDictionary<string, string> values, ICollection<string> unknown)
+    public static AssistantDocument Fill(AssistantDocument document, IReadOnlyDictionary<string, string> values, ICollection<string> unknown) => document with
     {
-        return document with
-        {
-            Prompt = Replace(document.Prompt),
-            Greeting = document.Greeting with { Text = Replace(document.Greeting.Text) },
-        };
+        Prompt = Fill(document.Prompt, values, unknown),
+        Greeting = document.Greeting with { Text = Fill(document.Greeting.Text, values, unknown) },
+        Voicemail = document.Voicemail with { Message = Fill(document.Voicemail.Message, values, unknown) },
+    };
 
-        string Replace(string text) => Name().Replace(text, match =>
+    public static string Fill(string text, IReadOnlyDictionary<string, string> values, ICollection<string> unknown) => Name().Replace(text, match =>
+    {
+        var name = match.Groups["name"].Value;
+        if (values.TryGetValue(name, out var value))
         {
-            var name = match.Groups["name"].Value;
-            if (values.TryGetValue(name, out var value))
-            {
-                return value;
-            }
+            return value;
+        }
 
-            unknown.Add(name);
-            return match.Value;
-        });
-    }
+        unknown.Add(name);
+        return match.Value;
+    });
 
     /// <summary>All that can be replaced: the assistant's defaults, over them the metadata, over it the session's variables.</summary>
     public static Dictionary<string, string> Values(AssistantDocument document, string variablesJson, string metadataJson)

@@ -1,7 +1,12 @@
 using VoicePlatform.Contracts.Billing;
+using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.Sessions.Data;
 
 namespace VoicePlatform.Sessions;
+
+/// <summary>By what a conversation is held, as far as it costs.</summary>
+/// <param name="Phone">Null in text and in a browser.</param>
+internal readonly record struct Channel(bool TextOnly, CallDirection? Phone, bool IsRecorded);
 
 /// <summary>What a conversation is measured in, and how much of it a hold must cover.</summary>
 internal static class Pricing
@@ -15,23 +20,26 @@ internal static class Pricing
     private const int OutputTokensASlice = 600;
     private const int MessagesAhead = 5;
 
-    public static IReadOnlyList<Measured> FirstHold(bool textOnly) => Ahead(textOnly, [], textOnly ? TimeSpan.Zero : Slice);
+    public static IReadOnlyList<Measured> FirstHold(Channel channel) => Ahead(channel, [], channel.TextOnly ? TimeSpan.Zero : Slice);
 
     /// <summary>What was used, and one slice more.</summary>
-    public static IReadOnlyList<Measured> Ahead(bool textOnly, IEnumerable<StoredUsage> used, TimeSpan elapsed)
+    public static IReadOnlyList<Measured> Ahead(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed)
     {
-        var sum = Used(textOnly, used, elapsed).ToDictionary(m => m.Component);
+        var sum = Used(channel, used, elapsed).ToDictionary(m => m.Component);
         Raise("llm_input", "token", InputTokensASlice);
         Raise("llm_output", "token", OutputTokensASlice);
-        if (textOnly)
+        if (channel.TextOnly)
         {
             Raise("message", "message", MessagesAhead);
         }
         else
         {
-            Raise("platform", "second", (long)Slice.TotalSeconds);
             Raise("speech_to_text", "second", (long)Slice.TotalSeconds);
             Raise("text_to_speech", "character", CharactersASlice);
+            foreach (var component in PerSecond(channel))
+            {
+                Raise(component, "second", (long)Slice.TotalSeconds);
+            }
         }
 
         return [.. sum.Values];
@@ -40,14 +48,30 @@ internal static class Pricing
             sum[component] = new(component, unit, by + (sum.TryGetValue(component, out var m) ? m.Quantity : 0));
     }
 
-    public static IReadOnlyList<Measured> Used(bool textOnly, IEnumerable<StoredUsage> used, TimeSpan elapsed)
+    public static IReadOnlyList<Measured> Used(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed)
     {
         var sum = used.GroupBy(u => (u.Component, u.Unit)).Select(g => new Measured(g.Key.Component, g.Key.Unit, g.Sum(u => u.Quantity))).ToList();
-        if (!textOnly)
+        sum.AddRange(PerSecond(channel).Select(component => new Measured(component, "second", (long)Math.Ceiling(elapsed.TotalSeconds))));
+        return sum;
+    }
+
+    /// <summary>What costs as long as the conversation lasts.</summary>
+    private static IEnumerable<string> PerSecond(Channel channel)
+    {
+        if (channel.TextOnly)
         {
-            sum.Add(new("platform", "second", (long)Math.Ceiling(elapsed.TotalSeconds)));
+            yield break;
         }
 
-        return sum;
+        yield return "platform";
+        if (channel.Phone is { } direction)
+        {
+            yield return direction is CallDirection.Outbound ? "telephony_outbound" : "telephony_inbound";
+        }
+
+        if (channel.IsRecorded)
+        {
+            yield return "recording";
+        }
     }
 }

@@ -24,8 +24,13 @@ internal sealed partial class OutboxDispatcher(
     : BackgroundService
 {
     private const int MaxAttempts = 10;
+
+    // A handler may wait for the network; facts behind it must not wait for that. No order is promised among facts.
+    private const int Concurrency = 16;
     private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Lease = TimeSpan.FromMinutes(1);
+
+    private readonly HashSet<Task> _delivering = [];
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -33,13 +38,19 @@ internal sealed partial class OutboxDispatcher(
         {
             try
             {
-                while (await DeliverOneAsync(stoppingToken))
+                _delivering.RemoveWhere(t => t.IsCompleted);
+                while (_delivering.Count < Concurrency && await ClaimAsync(stoppingToken) is { } claimed)
                 {
+                    _delivering.Add(DeliverAsync(claimed, stoppingToken));
                 }
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
                 PollFailed(log, e);
+            }
+            catch (OperationCanceledException)
+            {
+                break;
             }
 
             try
@@ -48,39 +59,56 @@ internal sealed partial class OutboxDispatcher(
             }
             catch (OperationCanceledException)
             {
-                return;
+                break;
             }
         }
+
+        await Task.WhenAll(_delivering);
     }
 
-    private async Task<bool> DeliverOneAsync(CancellationToken ct)
+    private async Task<Claimed?> ClaimAsync(CancellationToken ct)
     {
         // The claim is a lease: a handler may talk to the network, so no transaction stays open while it runs.
         // Checkpoint: a crash after this line delivers the fact again when the lease is over.
         var now = clock.GetUtcNow();
-        Guid id;
-        string name, payload;
-        int attempt;
-        await using (var claim = source.CreateCommand(
+        await using var claim = source.CreateCommand(
             """
             UPDATE platform.outbox SET attempts = attempts + 1, next_attempt_at = $2 + $3
             WHERE id = (SELECT id FROM platform.outbox WHERE processed_at IS NULL AND attempts < $1 AND next_attempt_at <= $2
                         ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED)
             RETURNING id, name, payload::text, attempts
-            """))
+            """);
+        claim.Parameters.Add(new() { Value = MaxAttempts });
+        claim.Parameters.Add(new() { Value = now });
+        claim.Parameters.Add(new() { Value = Lease });
+        await using var row = await claim.ExecuteReaderAsync(ct);
+        return await row.ReadAsync(ct) ? new(row.GetGuid(0), row.GetString(1), row.GetString(2), row.GetInt32(3), now) : null;
+    }
+
+    /// <summary>Never fails: what could not be noted is delivered again when its lease is over.</summary>
+    private async Task DeliverAsync(Claimed claimed, CancellationToken ct)
+    {
+        try
         {
-            claim.Parameters.Add(new() { Value = MaxAttempts });
-            claim.Parameters.Add(new() { Value = now });
-            claim.Parameters.Add(new() { Value = Lease });
-            await using var row = await claim.ExecuteReaderAsync(ct);
-            if (!await row.ReadAsync(ct))
-            {
-                return false;
-            }
-
-            (id, name, payload, attempt) = (row.GetGuid(0), row.GetString(1), row.GetString(2), row.GetInt32(3));
+            await AttemptAsync(claimed, ct);
         }
+        catch (OperationCanceledException) when (ct.IsCancellationRequested)
+        {
+            // Stopping: the lease ends and the next start delivers it.
+        }
+        catch (Exception e)
+        {
+            PollFailed(log, e);
+        }
+        finally
+        {
+            wakeUp.Wake();
+        }
+    }
 
+    private async Task AttemptAsync(Claimed claimed, CancellationToken ct)
+    {
+        var (id, name, payload, attempt, now) = claimed;
         string? failure = null;
         try
         {
@@ -105,7 +133,6 @@ internal sealed partial class OutboxDispatcher(
         }
 
         await mark.ExecuteNonQueryAsync(ct);
-        return true;
     }
 
     [LoggerMessage(LogLevel.Warning, "Outbox message {MessageId} ({Name}) failed attempt {Attempt}")]
@@ -113,4 +140,6 @@ internal sealed partial class OutboxDispatcher(
 
     [LoggerMessage(LogLevel.Error, "Reading the outbox failed")]
     private static partial void PollFailed(ILogger logger, Exception exception);
+
+    private sealed record Claimed(Guid Id, string Name, string Payload, int Attempt, DateTimeOffset At);
 }

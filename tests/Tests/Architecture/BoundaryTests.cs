@@ -19,7 +19,7 @@ internal sealed partial class BoundaryTests
         ["Call"] = ["Sessions", "Trunks", "Assistants", "Billing"],
         ["Session"] = ["Agent", "Assistants", "Billing"],
         ["Tenant"] = [],
-        ["Trunk"] = [],
+        ["Trunk"] = ["Assistants"],
     };
 
     [Test]

@@ -17,6 +17,10 @@ internal sealed class RouteTests
         ["GET /health/ready"] = "readiness probes have no key",
         ["POST /auth/create-key"] = "it makes the first key; KEY_CREATION governs it",
         ["POST /livekit/webhook"] = "LiveKit signs it",
+        ["POST /telephony/livekit-webhook"] = "LiveKit signs it (seed 001)",
+        ["GET /telephony/calls/{callId}"] = "seed 001 had no keys; not there in production",
+        ["GET /telephony/calls/by-room/{roomName}"] = "seed 001 had no keys; not there in production",
+        ["GET /recordings/{token}"] = "the sealed token is the key",
     };
 
     [Test]

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using VoicePlatform.Assistants.Data;
 using VoicePlatform.Contracts.Assistants;
 
@@ -13,8 +15,22 @@ internal sealed class FindAssistantHandler(AssistantDb db) : IRequestHandler<Fin
             .Join(db.Versions, a => a.Id, v => v.AssistantId, (a, v) => new { Current = a.Version, v.Version, v.Document })
             .Where(x => x.Version == (request.Version ?? x.Current))
             .SingleOrDefaultAsync(cancellationToken);
-        return found is null
-            ? AssistantErrors.NotFound
-            : new AssistantVersion(request.AssistantId, found.Version, Json.Read<AssistantDocument>(found.Document));
+        if (found is null)
+        {
+            return AssistantErrors.NotFound;
+        }
+
+        var document = request.OverridesJson is { } overrides ? Override(found.Document, overrides) : Json.Read<AssistantDocument>(found.Document);
+        return document.IsOk ? new AssistantVersion(request.AssistantId, found.Version, document.Value) : document.Error;
+    }
+
+    private static Result<AssistantDocument> Override(string documentJson, string overridesJson)
+    {
+        var merged = JsonNode.Parse(documentJson)!.AsObject();
+        MergePatch.Apply(merged, Json.Read<JsonElement>(overridesJson));
+        var document = DocumentRules.Read(JsonSerializer.SerializeToElement(merged, Json.Options));
+        return document.IsOk
+            ? document
+            : document.Error with { Fields = document.Error.Fields.Select(f => f with { Field = $"assistant_overrides.{f.Field}" }).ToList() };
     }
 }

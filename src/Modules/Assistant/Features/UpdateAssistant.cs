@@ -38,7 +38,7 @@ internal static class UpdateAssistant
 
             var current = await db.Versions.AsNoTracking().SingleAsync(v => v.AssistantId == assistant.Id && v.Version == assistant.Version, cancellationToken);
             var merged = JsonNode.Parse(current.Document)!.AsObject();
-            Merge(merged, command.Patch);
+            MergePatch.Apply(merged, command.Patch);
             var document = DocumentRules.Read(JsonSerializer.SerializeToElement(merged, Json.Options));
             if (!document.IsOk)
             {
@@ -56,30 +56,6 @@ internal static class UpdateAssistant
             }
 
             return AssistantView.Of(assistant, document.Value);
-        }
-
-        private static void Merge(JsonObject target, JsonElement patch)
-        {
-            foreach (var field in patch.EnumerateObject())
-            {
-                switch (field.Value.ValueKind)
-                {
-                    case JsonValueKind.Null:
-                        target.Remove(field.Name);
-                        break;
-                    case JsonValueKind.Object:
-                        if (target[field.Name] is not JsonObject inner)
-                        {
-                            target[field.Name] = inner = [];
-                        }
-
-                        Merge(inner, field.Value);
-                        break;
-                    default:
-                        target[field.Name] = JsonNode.Parse(field.Value.GetRawText());
-                        break;
-                }
-            }
         }
     }
 }

@@ -10,6 +10,17 @@ public enum NoiseCancellation { Auto, Telephony, Standard, None }
 
 public enum RecordingChannels { Mixed, Separate }
 
+/// <summary>What to do when an answering machine takes an outbound call.</summary>
+public enum VoicemailAction
+{
+    /// <summary>Talk to it as to anybody: machines are not looked for.</summary>
+    None,
+    HangUp,
+
+    /// <summary>Say the message after the beep, then hang up.</summary>
+    LeaveMessage,
+}
+
 /// <summary>
 /// How an assistant behaves: the document of one version, as the API shows it, every default filled in. Model descriptors are
 /// "provider/model[:voice or language]".
@@ -33,6 +44,10 @@ public sealed record AssistantDocument
     public IReadOnlyList<string> Tools { get; init; } = [];
     public RecordingSettings Recording { get; init; } = new();
     public string? EndCallUrl { get; init; }
+
+    /// <summary>What the caller says to end the call ("goodbye"); case and punctuation do not matter.</summary>
+    public IReadOnlyList<string> EndCallPhrases { get; init; } = [];
+    public VoicemailSettings Voicemail { get; init; } = new();
 
     /// <summary>Days until transcripts and recordings are removed; null keeps them.</summary>
     public int? RetentionDays { get; init; }
@@ -133,3 +148,6 @@ public sealed record RecordingSettings
     public bool Enabled { get; init; }
     public RecordingChannels Channels { get; init; } = RecordingChannels.Mixed;
 }
+
+/// <param name="Message">What <see cref="VoicemailAction.LeaveMessage"/> says; {{name}} is replaced from the variables.</param>
+public sealed record VoicemailSettings(VoicemailAction Action = VoicemailAction.None, string Message = "");

@@ -6,6 +6,7 @@ namespace VoicePlatform.Contracts.Sessions;
 /// <summary>Everything the agent needs to hold a conversation; it asks once and no more while audio flows.</summary>
 /// <param name="Assistant">The pinned version, with its variables already in the prompt and greeting.</param>
 /// <param name="ParticipantIdentity">The caller's identity in the room.</param>
+/// <param name="Phone">The telephone call that carries it; null in a browser.</param>
 public sealed record ConversationPlan(
     string SessionId,
     string TenantId,
@@ -13,7 +14,8 @@ public sealed record ConversationPlan(
     string ParticipantIdentity,
     AssistantDocument Assistant,
     IReadOnlyDictionary<string, string> Variables,
-    TimeSpan MaxDuration);
+    TimeSpan MaxDuration,
+    PhoneCall? Phone = null);
 
 /// <summary>The agent is in the room. Answers the plan; refused when the session is over or another worker runs it.</summary>
 public sealed record AttendSession(string SessionId) : ICommand<ConversationPlan>;
@@ -72,6 +74,12 @@ public static class EndReasons
     /// <summary>Nobody reported on it any more: the process that ran it died.</summary>
     public const string AgentLost = "agent_lost";
     public const string Shutdown = "shutdown";
+
+    /// <summary>A machine answered, and was treated as the call asks.</summary>
+    public const string Voicemail = "voicemail";
+
+    /// <summary>The caller was handed over to somebody else.</summary>
+    public const string Transferred = "transferred";
 }
 
 /// <summary>A session has ended and is charged. What is left to do is outside the database: its room is closed.</summary>

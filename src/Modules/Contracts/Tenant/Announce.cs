@@ -6,7 +6,12 @@ namespace VoicePlatform.Contracts.Tenants;
 /// </summary>
 /// <param name="Type">Dotted and lower case ("session.completed").</param>
 /// <param name="SubjectId">What it is about: events of one subject are numbered from 1 and delivered in that order.</param>
-public sealed record Announce(string TenantId, string Type, string SubjectId, string DataJson, bool IsTest) : ICommand<Done>;
+/// <param name="AlsoTo">URLs that get it beside the registered webhooks, with the same guarantees.</param>
+public sealed record Announce(string TenantId, string Type, string SubjectId, string DataJson, bool IsTest, IReadOnlyList<AlsoTo>? AlsoTo = null) : ICommand<Done>;
+
+/// <summary>One more receiver of one event.</summary>
+/// <param name="BodyJson">Sent instead of the event where a receiver expects a shape of its own.</param>
+public sealed record AlsoTo(string Url, string? BodyJson = null);
 
 /// <summary>A tenant came to be. Published inside the transaction that makes it, so that its account opens with it.</summary>
 public sealed record TenantOpened(string TenantId, DateTimeOffset At) : INotification;

@@ -19,7 +19,7 @@ internal sealed class AttendSessionHandler(SessionDb db, UnitOfWork unit, IMedia
             return refusal;
         }
 
-        var assistant = await mediator.Send(new FindAssistant(session.TenantId, session.AssistantId, session.AssistantVersion), cancellationToken);
+        var assistant = await mediator.Send(new FindAssistant(session.TenantId, session.AssistantId, session.AssistantVersion, session.Overrides), cancellationToken);
         if (!assistant.IsOk)
         {
             return assistant.Error;
@@ -32,6 +32,7 @@ internal sealed class AttendSessionHandler(SessionDb db, UnitOfWork unit, IMedia
         await unit.AppendAsync(
             session.Id, [], [], [], unknown.Select(name => new SessionNote(now, "variable.unknown", $"There is no value for {{{{{name}}}}}.")).ToList(), cancellationToken);
         return new ConversationPlan(
-            session.Id, session.TenantId, session.RoomName, session.ParticipantIdentity, document, values, TimeSpan.FromSeconds(session.MaxDurationS));
+            session.Id, session.TenantId, session.RoomName, session.ParticipantIdentity, document, values, TimeSpan.FromSeconds(session.MaxDurationS),
+            session.PhoneCall is { } phone ? phone with { Voicemail = phone.Voicemail with { Message = Placeholders.Fill(phone.Voicemail.Message, values, unknown) } } : null);
     }
 }

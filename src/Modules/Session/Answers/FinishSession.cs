@@ -30,8 +30,12 @@ internal sealed class FinishSessionHandler(SessionDb db, UnitOfWork unit, IMedia
         var endedAt = request.Reason is EndReasons.AgentLost ? session.LastSeenAt : clock.GetUtcNow();
         var elapsed = session.StartedAt is { } startedAt ? endedAt - startedAt : TimeSpan.Zero;
         var usage = await unit.UsageAsync(session.Id, cancellationToken);
-        var charge = await mediator.Send(
-            new SettleHold(session.TenantId, session.Id, session.StartedAt is null ? [] : Pricing.Used(session.TextOnly, usage, elapsed)), cancellationToken);
+
+        // A telephone call that nobody answered keeps its hold: whether it is tried again is the call's to decide.
+        var charge = session is { CallId: not null, StartedAt: null }
+            ? new Charge(null, 0, [])
+            : await mediator.Send(
+                new SettleHold(session.TenantId, session.HoldSubject, session.StartedAt is null ? [] : Pricing.Used(session.Channel, usage, elapsed)), cancellationToken);
         if (!charge.IsOk)
         {
             return charge.Error;
@@ -40,8 +44,19 @@ internal sealed class FinishSessionHandler(SessionDb db, UnitOfWork unit, IMedia
         session.End(request.Reason, charge.Value.Cost, endedAt);
         await db.SaveChangesAsync(cancellationToken);
         var lines = await unit.LinesAsync(session.Id, cancellationToken);
-        await mediator.Send(
-            new Announce(session.TenantId, "session.completed", session.Id, Payload(session, lines, usage, charge.Value, elapsed), session.IsTest), cancellationToken);
+        if (session.CallId is { } callId)
+        {
+            await mediator.Publish(
+                (INotification)new PhoneSessionEnded(
+                    session.Id, callId, request.Reason, session.StartedAt, endedAt, charge.Value, lines.ConvertAll(l => l.ToSpoken()), usage.ConvertAll(u => u.ToTotal())),
+                cancellationToken);
+        }
+        else
+        {
+            await mediator.Send(
+                new Announce(session.TenantId, "session.completed", session.Id, Payload(session, lines, usage, charge.Value, elapsed), session.IsTest), cancellationToken);
+        }
+
         await outbox.PublishAsync(new SessionEnded(session.Id, session.TenantId, session.RoomName, request.Reason), cancellationToken);
         SessionLog.Ended(log, session.Id, request.Reason, elapsed.TotalSeconds);
         return default(Done);

@@ -21,7 +21,7 @@ internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandle
             return Continuation.Ended;
         }
 
-        var extended = await mediator.Send(new ExtendHold(kept.Value.TenantId, request.SessionId, expected), cancellationToken);
+        var extended = await mediator.Send(new ExtendHold(kept.Value.TenantId, kept.Value.HoldSubject, expected), cancellationToken);
         return extended.IsOk ? Continuation.GoOn
             : extended.Error.Kind is ErrorKind.PaymentRequired ? Continuation.OutOfCredits
             : extended.Error;
@@ -30,9 +30,9 @@ internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandle
     internal sealed record Keep(ReportProgress Report) : ICommand<Kept>;
 
     /// <param name="Expected">What the hold must cover to go on; null when the session has ended.</param>
-    internal sealed record Kept(string TenantId, IReadOnlyList<Measured>? Expected);
+    internal sealed record Kept(string TenantId, string HoldSubject, IReadOnlyList<Measured>? Expected);
 
-    internal sealed class KeepHandler(UnitOfWork unit, TimeProvider clock) : IRequestHandler<Keep, Result<Kept>>
+    internal sealed class KeepHandler(UnitOfWork unit, IMediator mediator, TimeProvider clock) : IRequestHandler<Keep, Result<Kept>>
     {
         public async Task<Result<Kept>> Handle(Keep request, CancellationToken cancellationToken)
         {
@@ -42,12 +42,14 @@ internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandle
             // The row lock orders this report and the session's end: after the end, a late report still keeps its lines but holds nothing.
             var row = await unit.Connection.QuerySingleOrDefaultAsync<SessionRow>(new(
                 """
-                UPDATE session.sessions SET
-                  last_seen_at = CASE WHEN status = 'ended' THEN last_seen_at ELSE @now END,
-                  started_at = CASE WHEN @CallerPresent AND status = 'created' THEN @now ELSE started_at END,
-                  status = CASE WHEN @CallerPresent AND status = 'created' THEN 'active' ELSE status END
-                WHERE id = @SessionId
-                RETURNING tenant_id, status, started_at, text_only
+                WITH before AS (SELECT id, status FROM session.sessions WHERE id = @SessionId FOR UPDATE)
+                UPDATE session.sessions s SET
+                  last_seen_at = CASE WHEN s.status = 'ended' THEN s.last_seen_at ELSE @now END,
+                  started_at = CASE WHEN @CallerPresent AND s.status = 'created' THEN @now ELSE s.started_at END,
+                  status = CASE WHEN @CallerPresent AND s.status = 'created' THEN 'active' ELSE s.status END
+                FROM before WHERE s.id = before.id
+                RETURNING s.tenant_id, s.hold_subject, s.status, s.started_at, s.text_only, s.call_id, s.phone->>'direction' AS direction, s.is_recorded,
+                  before.status = 'created' AND s.status = 'active' AS has_started
                 """,
                 new { report.SessionId, report.CallerPresent, now }, unit.Transaction, cancellationToken: cancellationToken));
             if (row is null)
@@ -58,14 +60,19 @@ internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandle
             await unit.AppendAsync(report.SessionId, report.Lines, report.Turns, row.Status == "ended" ? [] : report.Usage, report.Notes, cancellationToken);
             if (row.Status == "ended")
             {
-                return new Kept(row.TenantId, null);
+                return new Kept(row.TenantId, row.HoldSubject, null);
+            }
+
+            if (row is { HasStarted: true, CallId: { } callId })
+            {
+                await mediator.Publish((INotification)new PhoneSessionStarted(report.SessionId, callId, now), cancellationToken);
             }
 
             // Whole slices, so that the hold is raised once a slice and not with every report.
             var elapsed = now - (row.StartedAt ?? now);
             var slices = Math.Ceiling((elapsed + TimeSpan.FromSeconds(1)) / Pricing.Slice);
             var used = await unit.UsageAsync(report.SessionId, cancellationToken);
-            return new Kept(row.TenantId, Pricing.Ahead(row.TextOnly, used, Pricing.Slice * (slices - 1)));
+            return new Kept(row.TenantId, row.HoldSubject, Pricing.Ahead(row.Channel, used, Pricing.Slice * (slices - 1)));
         }
 
         private sealed record SessionRow
@@ -73,7 +80,14 @@ internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandle
             public required string TenantId { get; init; }
             public required string Status { get; init; }
             public DateTimeOffset? StartedAt { get; init; }
+            public required string HoldSubject { get; init; }
             public bool TextOnly { get; init; }
+            public string? CallId { get; init; }
+            public string? Direction { get; init; }
+            public bool IsRecorded { get; init; }
+            public bool HasStarted { get; init; }
+
+            public Channel Channel => new(TextOnly, Direction is null ? null : Enum.Parse<CallDirection>(Direction, ignoreCase: true), IsRecorded);
         }
     }
 }

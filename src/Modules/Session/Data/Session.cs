@@ -1,4 +1,5 @@
 using System.Text.Json;
+using VoicePlatform.Contracts.Sessions;
 
 namespace VoicePlatform.Sessions.Data;
 
@@ -36,11 +37,30 @@ internal sealed class Session
     /// <summary>Micro-credits; once ended.</summary>
     public long? Cost { get; private set; }
 
+    /// <summary>Whose hold pays: the session's own, or the call's.</summary>
+    public string HoldSubject { get; private init; } = "";
+    public string? CallId { get; private init; }
+
+    /// <summary>A <see cref="PhoneCall"/> as JSON.</summary>
+    public string? Phone { get; private init; }
+
+    /// <summary>What differs from the pinned version, as a merge patch; null: nothing.</summary>
+    public string? Overrides { get; private init; }
+    public bool IsRecorded { get; private init; }
+
+    public PhoneCall? PhoneCall => Phone is null ? null : Json.Read<PhoneCall>(Phone);
+
+    public Channel Channel => new(TextOnly, PhoneCall?.Direction, IsRecorded);
+
     public static Session Open(
         string tenantId, string assistantId, int version, string identity, bool textOnly, bool isTest,
-        IReadOnlyDictionary<string, string> variables, JsonElement? metadata, int maxDurationS, DateTimeOffset now) => new()
+        IReadOnlyDictionary<string, string> variables, JsonElement? metadata, int maxDurationS, DateTimeOffset now)
+    {
+        var id = Ids.New(Ids.Session, now);
+        return new()
         {
-            Id = Ids.New(Ids.Session, now),
+            Id = id,
+            HoldSubject = id,
             TenantId = tenantId,
             AssistantId = assistantId,
             AssistantVersion = version,
@@ -56,6 +76,41 @@ internal sealed class Session
             StartedAt = textOnly ? now : null,
             LastSeenAt = now,
         };
+    }
+
+    public static Session OpenPhone(OpenPhoneSession open, int version, int maxDurationS, DateTimeOffset now) => new()
+    {
+        Id = Ids.New(Ids.Session, now),
+        TenantId = open.TenantId,
+        AssistantId = open.AssistantId,
+        AssistantVersion = version,
+        RoomName = open.RoomName,
+        ParticipantIdentity = open.ParticipantIdentity,
+        IsTest = open.IsTest,
+        Status = SessionStatus.Created,
+        Variables = Json.Write(open.Variables),
+        Metadata = open.MetadataJson,
+        MaxDurationS = maxDurationS,
+        CreatedAt = now,
+        LastSeenAt = now,
+        HoldSubject = open.Phone.CallId,
+        CallId = open.Phone.CallId,
+        Phone = Json.Write(open.Phone),
+        Overrides = open.OverridesJson,
+        IsRecorded = open.IsRecorded,
+    };
+
+    /// <summary>The caller is there. False when that was known, or when it is too late.</summary>
+    public bool Start(DateTimeOffset now)
+    {
+        if (Status is not SessionStatus.Created)
+        {
+            return false;
+        }
+
+        (Status, StartedAt, LastSeenAt) = (SessionStatus.Active, now, now);
+        return true;
+    }
 
     /// <summary>The agent is in the room. Again is harmless: a worker that lost its connection comes back.</summary>
     public Error? Attend(DateTimeOffset now)

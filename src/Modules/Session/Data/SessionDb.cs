@@ -14,6 +14,10 @@ internal sealed class SessionDb(DbContextOptions<SessionDb> options) : DbContext
             session.Property(s => s.Variables).HasColumnType("jsonb");
             session.Property(s => s.Metadata).HasColumnType("jsonb");
             session.Property(s => s.MaxDurationS);
+            session.Property(s => s.Phone).HasColumnType("jsonb");
+            session.Property(s => s.Overrides).HasColumnType("jsonb");
+            session.Ignore(s => s.PhoneCall);
+            session.Ignore(s => s.Channel);
         });
         modelBuilder.UseSnakeCaseColumns();
     }

@@ -15,6 +15,8 @@ internal sealed record StoredLine
     public DateTimeOffset StartedAt { get; init; }
     public DateTimeOffset EndedAt { get; init; }
     public bool Interrupted { get; init; }
+
+    public SpokenLine ToSpoken() => new(Seq, Turn, Speaker == "agent" ? Contracts.Sessions.Speaker.Agent : Contracts.Sessions.Speaker.User, Text, StartedAt, EndedAt, Interrupted);
 }
 
 internal sealed record StoredUsage
@@ -24,6 +26,8 @@ internal sealed record StoredUsage
     public required string Model { get; init; }
     public required string Unit { get; init; }
     public long Quantity { get; init; }
+
+    public UsageTotal ToTotal() => new(Component, Provider, Model, Unit, Quantity);
 }
 
 /// <summary>What is appended to a session while it runs. Telling a thing twice changes nothing.</summary>

@@ -1,10 +1,8 @@
-using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.LiveKit.Webhooks;
-using VoicePlatform.Sessions.Data;
 
 namespace VoicePlatform.Sessions.Features;
 
-/// <summary>What the media server tells us. A room that is over ends its session, in case the agent could not say so.</summary>
+/// <summary>What the media server tells us, once for all modules. A reaction that fails answers 500, and LiveKit sends the event again.</summary>
 internal static class ReceiveLiveKitWebhook
 {
     private const int MaxBody = 256 * 1024;
@@ -25,29 +23,11 @@ internal static class ReceiveLiveKitWebhook
                 return Results.Unauthorized();
             }
 
-            if (webhook.Event == "room_finished")
-            {
-                await mediator.Send(new RoomFinished(webhook.Room.Name), ct);
-            }
-
+            // LiveKit does not wait for long; what it began is finished all the same.
+            await mediator.Publish((INotification)MediaEvents.Of(webhook), CancellationToken.None);
             return Results.Ok();
         })
         .WithName(nameof(ReceiveLiveKitWebhook))
         .AllowAnonymous()
         .ExcludeFromDescription();
-
-    internal sealed record RoomFinished(string RoomName) : ICommand<Done>;
-
-    internal sealed class Handler(SessionDb db, IMediator mediator) : IRequestHandler<RoomFinished, Result<Done>>
-    {
-        public async Task<Result<Done>> Handle(RoomFinished request, CancellationToken cancellationToken)
-        {
-            var session = await db.Sessions.AsNoTracking().Where(s => s.RoomName == request.RoomName && s.Status != SessionStatus.Ended)
-                .Select(s => new { s.Id, s.Status }).SingleOrDefaultAsync(cancellationToken);
-            return session is null
-                ? default(Done)
-                : await mediator.Send(
-                    new FinishSession(session.Id, session.Status is SessionStatus.Created ? EndReasons.NeverStarted : EndReasons.CallerLeft), cancellationToken);
-        }
-    }
 }

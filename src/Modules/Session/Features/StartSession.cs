@@ -140,7 +140,7 @@ internal static class StartSession
             var session = await InsertAsync(start, assistant.Value, identity, cancellationToken);
             if (!session.IsTest)
             {
-                var hold = await mediator.Send(new PlaceHold(session.TenantId, session.Id, Pricing.FirstHold(session.TextOnly)), cancellationToken);
+                var hold = await mediator.Send(new PlaceHold(session.TenantId, session.Id, Pricing.FirstHold(session.Channel)), cancellationToken);
                 if (!hold.IsOk)
                 {
                     return hold.Error;

@@ -78,6 +78,23 @@ internal sealed class AnnounceHandler(
             });
         }
 
+        foreach (var also in request.AlsoTo ?? [])
+        {
+            write.BatchCommands.Add(new(
+                """
+                INSERT INTO tenant.deliveries (id, tenant_id, url, event_id, subject_id, sequence, body, status, next_attempt_at, created_at)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', $8, $8)
+                """)
+            {
+                Parameters =
+                {
+                    new() { Value = Ids.New(Ids.Delivery, now) }, new() { Value = request.TenantId }, new() { Value = also.Url }, new() { Value = eventId },
+                    new() { Value = request.SubjectId }, new() { Value = sequence },
+                    new() { Value = also.BodyJson is { } own ? Encoding.UTF8.GetBytes(own) : Body(eventId, request, sequence, now) }, new() { Value = now },
+                },
+            });
+        }
+
         await write.ExecuteNonQueryAsync(cancellationToken);
         unit.AfterCommit(sequencer.Wake);
         unit.AfterCommit(sender.Wake);

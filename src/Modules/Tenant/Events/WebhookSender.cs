@@ -89,7 +89,8 @@ internal sealed partial class WebhookSender(
 
     private async Task<List<Due>> ClaimAsync(int limit, CancellationToken ct)
     {
-        // In order for each subject: a delivery waits while an earlier one of its subject is pending at the same webhook.
+        // In order for each subject: a delivery waits while an earlier one of its subject is pending at the same webhook. What goes
+        // to a URL of its own is signed with the secret of the tenant's webhook at that URL, and not at all where there is none.
         await using var claim = source.CreateCommand(
             """
             UPDATE tenant.deliveries d SET attempts = d.attempts + 1, next_attempt_at = $1 + $2
@@ -98,9 +99,11 @@ internal sealed partial class WebhookSender(
                                     AND earlier.status = 'pending' AND earlier.sequence < due.sequence)
                   ORDER BY next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED) c
             JOIN tenant.deliveries claimed ON claimed.id = c.id
-            JOIN tenant.webhooks w ON w.id = claimed.webhook_id
+            LEFT JOIN tenant.webhooks w ON w.id = coalesce(claimed.webhook_id, (SELECT h.id FROM tenant.webhooks h
+              WHERE h.tenant_id = claimed.tenant_id AND h.url = claimed.url AND h.deleted_at IS NULL AND h.disabled_at IS NULL LIMIT 1))
             WHERE d.id = c.id
-            RETURNING d.id, d.event_id, d.attempts, d.body, w.id, w.url, w.secret, (w.deleted_at IS NOT NULL OR w.disabled_at IS NOT NULL)
+            RETURNING d.id, d.event_id, d.attempts, d.body, w.id, coalesce(d.url, w.url), w.secret,
+              (d.url IS NULL AND (w.deleted_at IS NOT NULL OR w.disabled_at IS NOT NULL))
             """);
         claim.Parameters.Add(new() { Value = clock.GetUtcNow() });
         claim.Parameters.Add(new() { Value = Lease });
@@ -110,7 +113,7 @@ internal sealed partial class WebhookSender(
         while (await row.ReadAsync(ct))
         {
             due.Add(new(
-                row.GetString(0), row.GetString(1), row.GetInt32(2), row.GetFieldValue<byte[]>(3), row.GetString(4), row.GetString(5), row.GetFieldValue<byte[]>(6), row.GetBoolean(7)));
+                row.GetString(0), row.GetString(1), row.GetInt32(2), row.GetFieldValue<byte[]>(3), row.GetValue(4) as string, row.GetString(5), row.GetValue(6) as byte[], row.GetBoolean(7)));
         }
 
         return due;
@@ -155,8 +158,12 @@ internal sealed partial class WebhookSender(
         request.Headers.TryAddWithoutValidation("user-agent", "VoicePlatform-Webhooks");
         request.Headers.TryAddWithoutValidation(WebhookSignature.IdHeader, delivery.EventId);
         request.Headers.TryAddWithoutValidation(WebhookSignature.TimestampHeader, seconds.ToString("0", null));
-        request.Headers.TryAddWithoutValidation(
-            WebhookSignature.SignatureHeader, WebhookSignature.Sign(box.Open(delivery.Secret, delivery.WebhookId), delivery.EventId, seconds, delivery.Body));
+        if (delivery is { Secret: { } secret, WebhookId: { } webhookId })
+        {
+            request.Headers.TryAddWithoutValidation(
+                WebhookSignature.SignatureHeader, WebhookSignature.Sign(box.Open(secret, webhookId), delivery.EventId, seconds, delivery.Body));
+        }
+
         return request;
     }
 
@@ -211,5 +218,5 @@ internal sealed partial class WebhookSender(
     [LoggerMessage(LogLevel.Error, "Sending webhooks failed")]
     private static partial void Failed(ILogger logger, Exception exception);
 
-    private sealed record Due(string Id, string EventId, int Attempt, byte[] Body, string WebhookId, string Url, byte[] Secret, bool IsGone);
+    private sealed record Due(string Id, string EventId, int Attempt, byte[] Body, string? WebhookId, string Url, byte[]? Secret, bool IsGone);
 }

@@ -1,0 +1,42 @@
+using VoicePlatform.Contracts.Agent;
+using VoicePlatform.Contracts.Assistants;
+using VoicePlatform.Contracts.Billing;
+using VoicePlatform.Contracts.Sessions;
+using VoicePlatform.Sessions.Data;
+
+namespace VoicePlatform.Sessions.Answers;
+
+internal sealed class OpenPhoneSessionHandler(SessionDb db, IMediator mediator, TimeProvider clock) : IRequestHandler<OpenPhoneSession, Result<PhoneSession>>
+{
+    public async Task<Result<PhoneSession>> Handle(OpenPhoneSession request, CancellationToken cancellationToken)
+    {
+        var assistant = await mediator.Send(
+            new FindAssistant(request.TenantId, request.AssistantId, request.Version, request.OverridesJson), cancellationToken);
+        if (!assistant.IsOk)
+        {
+            return assistant.Error;
+        }
+
+        var (_, version, document) = assistant.Value;
+        if (document.Architecture is Architecture.Text)
+        {
+            return SessionErrors.TextArchitecture;
+        }
+
+        var session = Session.OpenPhone(request, version, request.MaxDurationS ?? document.Limits.MaxDurationS, clock.GetUtcNow());
+        db.Sessions.Add(session);
+        await db.SaveChangesAsync(cancellationToken);
+        var ready = await mediator.Send(new CheckReadiness(document, Voice: true), cancellationToken);
+        return ready.IsOk ? new PhoneSession(session.Id, ready.Value.AgentName, version) : ready.Error;
+    }
+}
+
+internal sealed class HoldForCallHandler(IMediator mediator) : IRequestHandler<HoldForCall, Result<Done>>
+{
+    public async Task<Result<Done>> Handle(HoldForCall request, CancellationToken cancellationToken)
+    {
+        var expected = Pricing.FirstHold(new Channel(TextOnly: false, request.Direction, request.IsRecorded));
+        var hold = await mediator.Send(new PlaceHold(request.TenantId, request.CallId, expected), cancellationToken);
+        return hold.IsOk ? default(Done) : hold.Error;
+    }
+}

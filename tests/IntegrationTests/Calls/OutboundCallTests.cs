@@ -1,0 +1,226 @@
+using System.Net;
+using VoicePlatform.Contracts.Sessions;
+using VoicePlatform.IntegrationTests.Support;
+
+namespace VoicePlatform.IntegrationTests.Calls;
+
+internal sealed class OutboundCallTests
+{
+    private PhoneBench _bench = null!;
+
+    [SetUp]
+    public async Task SetUpAsync() => _bench = await PhoneBench.StartAsync();
+
+    [TearDown]
+    public async Task TearDownAsync() => await _bench.DisposeAsync();
+
+    [Test]
+    public async Task An_answered_call_is_held_talked_charged_and_announced_once()
+    {
+        await using var receiver = await WebhookReceiver.StartAsync();
+        var (before, _) = await _bench.Tenant.BalanceAsync();
+        var id = await _bench.CallAsync(new { metadata = new { order = 7 }, webhook_url = receiver.Url, variables = new { name = "Ada" } });
+        Assert.That((await _bench.Tenant.BalanceAsync()).Held, Is.Positive);
+
+        var call = await _bench.UntilAsync(id, "in_progress");
+        Assert.That(async () => await _bench.EventsAsync(id, "call.answered"), Has.Count.EqualTo(1).After(3000, 50));
+        var dialed = _bench.LiveKit.Dialed.Single();
+        Assert.That((dialed.SipCallTo, dialed.SipNumber, dialed.WaitUntilAnswered, dialed.KrispEnabled), Is.EqualTo((PhoneBench.To, PhoneBench.From, true, false)));
+        Assert.That(dialed.RingingTimeout.Seconds, Is.EqualTo(30));
+        await _bench.TalkAsync(call["session_id"]!.GetValue<string>());
+
+        call = await _bench.UntilAsync(id, "completed");
+        Assert.That((call["ended_reason"]!.GetValue<string>(), call["from_number"]!.GetValue<string>(), call["attempts"]!.GetValue<int>()), Is.EqualTo(("assistant_ended", PhoneBench.From, 1)));
+        var cost = call["cost"]!["amount"]!.GetValue<long>();
+        Assert.That(call["cost"]!["lines"]!.AsArray().Select(l => l!["component"]!.GetValue<string>()), Is.SupersetOf(new[] { "platform", "telephony_outbound", "llm_input" }));
+        Assert.That(await _bench.Tenant.BalanceAsync(), Is.EqualTo((before - cost, 0L)));
+
+        var told = await receiver.NextAsync();
+        Assert.That(told.Json["type"]!.GetValue<string>(), Is.EqualTo("call.completed"));
+        Assert.That(told.Json["data"]!["transcript"]!.AsArray().Select(l => l!["speaker"]!.GetValue<string>()), Is.EqualTo(new[] { "agent", "user" }));
+        Assert.That(told.Json["data"]!["metadata"]!["order"]!.GetValue<int>(), Is.EqualTo(7));
+        Assert.That(async () => await _bench.EventsAsync(id, "call.completed"), Has.Count.EqualTo(1).After(3000, 50));
+        Assert.That((await _bench.Tenant.GetAsync("/v1/events")).Body!["data"]!.AsArray().Select(e => e!["type"]!.GetValue<string>()), Does.Not.Contain("session.completed"));
+        Assert.That((await _bench.Tenant.GetAsync($"/v1/calls/{id}/transcript")).Body!["data"]!.AsArray(), Has.Count.EqualTo(2));
+        Assert.That((await _bench.Tenant.GetAsync("/v1/billing/verify")).Get<bool>("ok"));
+        Assert.That(() => _bench.LiveKit.DeletedRooms, Does.Contain(dialed.RoomName).After(3000, 50));
+    }
+
+    [TestCase(486, "busy", "busy", "callee")]
+    [TestCase(600, "busy", "busy", "callee")]
+    [TestCase(480, "no_answer", "no_answer", "callee")]
+    [TestCase(408, "no_answer", "no_answer", "callee")]
+    [TestCase(603, "rejected", "declined", "callee")]
+    [TestCase(607, "rejected", "declined", "callee")]
+    [TestCase(404, "failed", "wrong_number", "callee")]
+    [TestCase(401, "failed", "trunk_credentials", "tenant")]
+    [TestCase(403, "failed", "trunk_forbidden", "tenant")]
+    [TestCase(488, "failed", "no_common_codec", "carrier")]
+    [TestCase(503, "failed", "carrier_unavailable", "carrier")]
+    public async Task An_answer_of_the_network_has_its_word_its_cause_and_its_fault(int sip, string status, string cause, string fault)
+    {
+        _bench.LiveKit.OnDial = (_, _) => throw TwirpRefusal.Sip(sip, "Reason");
+        var (before, _) = await _bench.Tenant.BalanceAsync();
+
+        var id = await _bench.CallAsync();
+        var call = await _bench.UntilAsync(id, "busy", "no_answer", "rejected", "failed", "completed");
+
+        Assert.That((call["status"]!.GetValue<string>(), call["cause"]!.GetValue<string>(), call["fault"]!.GetValue<string>()), Is.EqualTo((status, cause, fault)));
+        Assert.That((call["sip"]!["status_code"]!.GetValue<int>(), call["sip"]!["reason"]!.GetValue<string>()), Is.EqualTo((sip, "Reason")));
+        Assert.That(await _bench.Tenant.BalanceAsync(), Is.EqualTo((before, 0L)));
+        Assert.That(_bench.LiveKit.Dialed, Has.Count.EqualTo(1));
+        Assert.That(async () => await _bench.EventsAsync(id, "call.completed"), Has.Count.EqualTo(1).After(3000, 50));
+        Assert.That(await _bench.CountAsync($"SELECT count(*) FROM billing.transactions WHERE metadata->>'subject_id' = '{id}' AND kind = 'release'"), Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_broken_connection_while_it_may_ring_ends_the_call_and_never_dials_again()
+    {
+        _bench.LiveKit.OnDial = (_, _) => throw new OperationCanceledException("The fake hangs up on us.");
+
+        var id = await _bench.CallAsync(new { retry = new { max_attempts = 5, delay_s = 1 } });
+        var call = await _bench.UntilAsync(id, "failed");
+
+        Assert.That((call["cause"]!.GetValue<string>(), call["fault"]!.GetValue<string>()), Is.EqualTo(("unknown_outcome", "platform")));
+        await Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System);
+        Assert.That(_bench.LiveKit.Dialed, Has.Count.EqualTo(1));
+        Assert.That(_bench.LiveKit.DeletedRooms, Does.Contain(_bench.LiveKit.Dialed.Single().RoomName));
+        Assert.That((await _bench.Tenant.BalanceAsync()).Held, Is.Zero);
+    }
+
+    [Test]
+    public async Task Busy_is_tried_again_as_often_as_asked_and_no_answer_is_not_when_only_busy_was_named()
+    {
+        _bench.LiveKit.OnDial = (_, _) => throw (_bench.LiveKit.Dialed.Count < 3 ? TwirpRefusal.Sip(486, "Busy Here") : TwirpRefusal.Sip(480, "Unavailable"));
+
+        var id = await _bench.CallAsync(new { retry = new { max_attempts = 5, on = new[] { "busy" }, delay_s = 1 } });
+        var call = await _bench.UntilAsync(id, "no_answer");
+
+        Assert.That(call["attempts"]!.GetValue<int>(), Is.EqualTo(3));
+        Assert.That(_bench.LiveKit.Dialed.Select(d => d.RoomName), Is.Unique);
+        Assert.That(async () => await _bench.EventsAsync(id, "call.completed"), Has.Count.EqualTo(1).After(3000, 50));
+        Assert.That(await _bench.CountAsync($"SELECT count(*) FROM billing.transactions WHERE metadata->>'subject_id' = '{id}'"), Is.EqualTo(2), "one hold, one release");
+    }
+
+    [Test]
+    public async Task Nobody_is_rung_before_the_agent_is_there_and_the_call_waits_for_it()
+    {
+        _bench.LiveKit.AgentsCome = false;
+        var id = await _bench.CallAsync();
+        await _bench.UntilAsync(id, "dialing");
+        await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System);
+        Assert.That(_bench.LiveKit.Dialed, Is.Empty);
+
+        _bench.LiveKit.AgentsCome = true;
+        await _bench.UntilAsync(id, "in_progress");
+        Assert.That(_bench.LiveKit.Dialed, Has.Count.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_call_ended_while_queued_is_canceled_and_its_hold_released()
+    {
+        var id = await _bench.CallAsync(new { schedule_at = TimeProvider.System.GetUtcNow().AddHours(1) });
+        var ended = await _bench.Tenant.PostAsync($"/v1/calls/{id}/end");
+        Assert.That((ended.Status, ended.Get<string>("status")), Is.EqualTo((HttpStatusCode.OK, "canceled")));
+        Assert.That((await _bench.Tenant.BalanceAsync()).Held, Is.Zero);
+        Assert.That((await _bench.Tenant.PostAsync($"/v1/calls/{id}/end")).Get<string>("status"), Is.EqualTo("canceled"));
+        Assert.That(async () => await _bench.EventsAsync(id, "call.completed"), Has.Count.EqualTo(1).After(3000, 50));
+    }
+
+    [Test]
+    public async Task A_call_ended_while_it_rings_stops_ringing()
+    {
+        _bench.LiveKit.OnDial = (_, room) => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, room);
+        var id = await _bench.CallAsync(new { retry = new { max_attempts = 3, delay_s = 1 } });
+        Assert.That(() => _bench.LiveKit.Dialed.Count, Is.EqualTo(1).After(5000, 20));
+        await _bench.SendAsync(new ReportPhoneState((await _bench.GetAsync(id))["session_id"]!.GetValue<string>(), PhoneState.Ringing));
+        Assert.That((await _bench.GetAsync(id))["status"]!.GetValue<string>(), Is.EqualTo("ringing"));
+
+        Assert.That((await _bench.Tenant.PostAsync($"/v1/calls/{id}/end")).Status, Is.EqualTo(HttpStatusCode.OK));
+
+        var call = await _bench.UntilAsync(id, "canceled");
+        Assert.That(call["cause"]!.GetValue<string>(), Is.EqualTo("requested"));
+        Assert.That((await _bench.Tenant.BalanceAsync()).Held, Is.Zero);
+    }
+
+    [Test]
+    public async Task A_call_ended_in_mid_conversation_is_charged_and_completed()
+    {
+        var id = await _bench.CallAsync();
+        await _bench.UntilAsync(id, "in_progress");
+        var ended = await _bench.Tenant.PostAsync($"/v1/calls/{id}/end");
+        Assert.That((ended.Get<string>("status"), ended.Get<string>("ended_reason")), Is.EqualTo(("completed", "requested")));
+        Assert.That(ended.Body!["cost"]!["amount"]!.GetValue<long>(), Is.Positive);
+    }
+
+    [Test]
+    public async Task Voicemail_is_a_status_of_its_own()
+    {
+        var id = await _bench.CallAsync(new { voicemail = new { action = "hang_up" } });
+        var session = (await _bench.UntilAsync(id, "in_progress"))["session_id"]!.GetValue<string>();
+        var plan = await _bench.SendAsync(new AttendSession(session));
+        Assert.That((plan.Value.Phone!.CallId, plan.Value.Phone.ToNumber, plan.Value.Phone.Voicemail.Action), Is.EqualTo((id, PhoneBench.To, Contracts.Assistants.VoicemailAction.HangUp)));
+        await _bench.TalkAsync(session, EndReasons.Voicemail);
+        Assert.That((await _bench.UntilAsync(id, "voicemail"))["ended_reason"]!.GetValue<string>(), Is.EqualTo("voicemail"));
+    }
+
+    [Test]
+    public async Task The_same_key_is_the_same_call_and_another_body_with_it_is_refused()
+    {
+        var body = _bench.Body().ToJsonString();
+        var first = await _bench.Tenant.PostAsync("/v1/calls", body, ("Idempotency-Key", "k1"));
+        var again = await _bench.Tenant.PostAsync("/v1/calls", body, ("Idempotency-Key", "k1"));
+        Assert.That((first.Status, again.Status), Is.EqualTo((HttpStatusCode.Accepted, HttpStatusCode.Accepted)));
+        Assert.That((again.Get<string>("id"), again.Headers["Idempotency-Replayed"]), Is.EqualTo((first.Get<string>("id"), "true")));
+
+        var other = await _bench.Tenant.PostAsync("/v1/calls", _bench.Body(new { to_number = "+15550178" }).ToJsonString(), ("Idempotency-Key", "k1"));
+        Assert.That((other.Status, other.Code), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "idempotency_key_reused")));
+        Assert.That(await _bench.CountAsync("SELECT count(*) FROM call.calls"), Is.EqualTo(1));
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => _bench.Tenant.PostAsync("/v1/calls", body, ("Idempotency-Key", "k2"))));
+        Assert.That(answers.Where(a => a.Status == HttpStatusCode.Accepted).Select(a => a.Get<string>("id")).Distinct().Count(), Is.EqualTo(1));
+        Assert.That(answers.Where(a => a.Status != HttpStatusCode.Accepted).Select(a => a.Code), Is.All.EqualTo("idempotency_in_progress"));
+        Assert.That(await _bench.CountAsync("SELECT count(*) FROM call.calls"), Is.EqualTo(2));
+    }
+
+    [TestCase("""{"to_number": "5550177"}""", "to_number")]
+    [TestCase("""{"to_number": "+0155501771"}""", "to_number")]
+    [TestCase("""{"assistant_id": "nonsense"}""", "assistant_id")]
+    [TestCase("""{"from_number": "+15559999"}""", "from_number")]
+    [TestCase("""{"ring_timeout_s": 500}""", "ring_timeout_s")]
+    [TestCase("""{"retry": {"max_attempts": 50}}""", "retry.max_attempts")]
+    [TestCase("""{"retry": {"on": ["failed"]}}""", "retry.on")]
+    [TestCase("""{"voicemail": {"action": "leave_message"}}""", "voicemail.message")]
+    [TestCase("""{"assistant_overrides": {"llm": {"temperature": 9}}}""", "assistant_overrides.llm.temperature")]
+    [TestCase("""{"webhook_url": "http://169.254.169.254/x"}""", "webhook_url")]
+    public async Task A_bad_request_names_the_field_and_leaves_nothing(string change, string field)
+    {
+        var body = _bench.Body();
+        foreach (var (name, value) in System.Text.Json.Nodes.JsonNode.Parse(change)!.AsObject())
+        {
+            body[name] = value?.DeepClone();
+        }
+
+        var answer = await _bench.Tenant.PostAsync("/v1/calls", body.ToJsonString());
+        Assert.That(answer.Status, Is.EqualTo(HttpStatusCode.UnprocessableEntity), answer.Body?.ToJsonString());
+        Assert.That(answer.Fields, Does.Contain(field));
+        Assert.That(await _bench.CountAsync("SELECT count(*) FROM call.calls"), Is.Zero);
+    }
+
+    [Test]
+    public async Task Another_tenants_things_are_not_there()
+    {
+        var stranger = await _bench.Host.SignUpAsync("Stranger");
+        var id = await _bench.CallAsync();
+        foreach (var path in new[] { "", "/transcript", "/events", "/cost", "/recording" })
+        {
+            Assert.That((await stranger.GetAsync($"/v1/calls/{id}{path}")).Status, Is.EqualTo(HttpStatusCode.NotFound), path);
+        }
+
+        Assert.That((await stranger.PostAsync($"/v1/calls/{id}/end")).Status, Is.EqualTo(HttpStatusCode.NotFound));
+        Assert.That((await stranger.PostAsync($"/v1/calls/{id}/say", new { text = "x" })).Status, Is.EqualTo(HttpStatusCode.NotFound));
+        Assert.That((await stranger.GetAsync("/v1/calls")).Body!["data"]!.AsArray(), Is.Empty);
+        Assert.That((await stranger.PostAsync("/v1/calls", _bench.Body(null, await stranger.CreateAssistantAsync()).ToJsonString())).Status, Is.EqualTo(HttpStatusCode.NotFound), "its trunk");
+        Assert.That((await stranger.PostAsync("/v1/calls", _bench.Body(null, null, await PhoneBench.TrunkAsync(stranger)).ToJsonString())).Status, Is.EqualTo(HttpStatusCode.NotFound), "its assistant");
+    }
+}
