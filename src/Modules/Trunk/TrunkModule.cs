@@ -11,6 +11,7 @@ public static class TrunkModule
     {
         builder.Services.AddSlices(typeof(TrunkModule).Assembly);
         builder.Services.AddModuleDb<TrunkDb>(options => new TrunkDb(options));
+        builder.Services.AddScoped<Probe.TrunkProbe>();
         builder.Services.AddKeyedSingleton<WakeUp>(typeof(TrunkSync));
         builder.Services.AddHostedService<TrunkSync>();
         return builder;
@@ -26,6 +27,7 @@ public static class TrunkModule
         CreateTrunk.Map(changing);
         UpdateTrunk.Map(changing);
         DeleteTrunk.Map(changing);
+        TestTrunk.Map(changing);
 
         var numbers = app.MapGroup("/v1/numbers").WithTags("Numbers").RequireAuthorization(Scopes.Operate);
         CreateNumber.Map(numbers);

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.Extensions.Options;
 using VoicePlatform.Calls.Data;
 
@@ -6,6 +7,8 @@ namespace VoicePlatform.Calls.Features;
 /// <summary>Seed 001's routes for people who develop: a call by its id or its room, without a key. Nothing of it is there in production.</summary>
 internal static class GetTelephonyCall001
 {
+    private static readonly JsonSerializerOptions CamelCase = new(Json.Options) { PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
+
     public static void Map(IEndpointRouteBuilder app)
     {
         app.MapGet("/telephony/calls/{callId}", (string callId, IMediator mediator, CancellationToken ct) => AnswerAsync(new(callId, null), mediator, ct))
@@ -20,11 +23,7 @@ internal static class GetTelephonyCall001
         string CallId, string? RoomName, string Direction, string Status, string From, string To, DateTimeOffset CreatedAt, DateTimeOffset? AnsweredAt, DateTimeOffset? EndedAt);
 
     private static async Task<IResult> AnswerAsync(Query query, IMediator mediator, CancellationToken ct) =>
-        (await mediator.Send(query, ct)).ToHttp(r => Results.Json(new
-        {
-            callId = r.CallId, roomName = r.RoomName, direction = r.Direction, status = r.Status, from = r.From, to = r.To,
-            createdAt = r.CreatedAt, answeredAt = r.AnsweredAt, endedAt = r.EndedAt,
-        }, Json.Options));
+        (await mediator.Send(query, ct)).ToHttp(r => Results.Json(r, CamelCase));
 
     internal sealed class Handler(CallDb db, IOptions<CallOptions> options) : IRequestHandler<Query, Result<Response>>
     {
