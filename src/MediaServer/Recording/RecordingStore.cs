@@ -1,7 +1,7 @@
 using Amazon;
 using Amazon.Runtime;
 using Amazon.S3;
-using Amazon.S3.Transfer;
+using Amazon.S3.Model;
 using VoicePlatform.LiveKit.Protocol;
 
 namespace VoicePlatform.MediaServer.Recording;
@@ -63,10 +63,11 @@ internal sealed class RecordingStore(string root, TimeProvider clock)
     public async Task<string> UploadAsync(string path, S3Upload bucket)
     {
         using var client = Client(bucket);
-        using var transfer = new TransferUtility(client);
         using var patience = new CancellationTokenSource(UploadTimeout, clock);
-        await transfer.UploadAsync(
-            new TransferUtilityUploadRequest { BucketName = bucket.Bucket, Key = path, FilePath = FullPath(path), ContentType = "audio/ogg" }, patience.Token);
+
+        // One request, as it is: not every storage that calls itself compatible understands pieces with signatures between them.
+        await client.PutObjectAsync(
+            new PutObjectRequest { BucketName = bucket.Bucket, Key = path, FilePath = FullPath(path), ContentType = "audio/ogg", UseChunkEncoding = false }, patience.Token);
         File.Delete(FullPath(path));
         return bucket.Endpoint.Length > 0
             ? $"{bucket.Endpoint.TrimEnd('/')}/{bucket.Bucket}/{path}"

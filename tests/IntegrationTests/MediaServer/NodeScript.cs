@@ -28,13 +28,18 @@ internal sealed class NodeScript : IAsyncDisposable
     private static string Folder { get; } = FindFolder();
 
     /// <summary>Starts a script, or ignores the test where there is no Node.js.</summary>
-    public static async Task<NodeScript> StartAsync(string script, Uri livekit, string apiKey, string apiSecret)
+    public static async Task<NodeScript> StartAsync(string script, Uri livekit, string apiKey, string apiSecret, params (string Name, string Value)[] more)
     {
         await Installation.Value;
         var start = NewStart("node", script);
         start.Environment["LIVEKIT_URL"] = livekit.ToString().TrimEnd('/');
         start.Environment["LIVEKIT_API_KEY"] = apiKey;
         start.Environment["LIVEKIT_API_SECRET"] = apiSecret;
+        foreach (var (name, value) in more)
+        {
+            start.Environment[name] = value;
+        }
+
         return new NodeScript(Process.Start(start)!);
     }
 

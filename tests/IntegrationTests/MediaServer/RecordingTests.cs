@@ -1,5 +1,9 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using VoicePlatform.LiveKit;
 using VoicePlatform.LiveKit.Protocol;
@@ -103,6 +107,43 @@ internal sealed class RecordingTests
         Assert.That(Tones.Seconds(mono, Rate, AgentHz), Is.GreaterThan(1.5));
         Assert.That(ended.FileResults.Single().Duration / 1e9, Is.EqualTo(seconds).Within(0.05));
         Directory.Delete(other, recursive: true);
+    }
+
+    [Test]
+    public async Task What_belongs_into_a_bucket_is_there_afterwards_and_no_longer_here()
+    {
+        byte[]? stored = null;
+        var (key, authorization) = ("", "");
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(k => k.Listen(System.Net.IPAddress.Loopback, 0));
+        await using var storage = builder.Build();
+        storage.MapPut("/{bucket}/{**key}", async (string bucket, HttpRequest request) =>
+        {
+            using var body = new MemoryStream();
+            await request.Body.CopyToAsync(body);
+            (stored, key, authorization) = (body.ToArray(), request.Path.Value!, request.Headers.Authorization.ToString());
+            return Results.Ok();
+        });
+        await storage.StartAsync();
+        await using var server = await StartAsync();
+        using var http = new HttpClient();
+        var api = new LiveKitApi(http, LiveKitServer.Create(server.Url.ToString(), Key), TimeProvider.System);
+        var room = server.Rooms.GetOrCreate(new RoomConfiguration(), "talk", out _);
+        await using var agent = await Speaker.JoinAsync(room, "agent", ParticipantInfo.Types.Kind.Agent, AgentHz);
+        var order = OrderOf("talk", "recordings/one.ogg", AudioMixing.DefaultMixing);
+        order.FileOutputs[0].S3 = new S3Upload { AccessKey = "AKIATEST", Secret = "hush", Bucket = "calls", Region = "eu-central-1", Endpoint = storage.Urls.First() };
+        var egress = await api.Egress.StartRoomCompositeAsync(order, default);
+        await agent.SpeakAsync(1);
+        Assert.That(await File.ReadAllTextAsync(Path.Combine(_folder, "recordings/one.ogg.egress")), Does.Not.Contain("hush"), "secrets in a note");
+        await api.Egress.StopAsync(egress.EgressId, default);
+        var ended = await EndedAsync(api, egress.EgressId);
+
+        Assert.That((ended.Status, key), Is.EqualTo((EgressStatus.EgressComplete, "/calls/recordings/one.ogg")), ended.Error);
+        Assert.That(authorization, Does.StartWith("AWS4-HMAC-SHA256 Credential=AKIATEST/").And.Contain("/eu-central-1/s3/aws4_request"));
+        Assert.That((stored!.Length, stored[..4]), Is.EqualTo(((int)ended.FileResults.Single().Size, "OggS"u8.ToArray())));
+        Assert.That(ended.FileResults[0].Location, Is.EqualTo($"{storage.Urls.First()}/calls/recordings/one.ogg"));
+        Assert.That(Directory.GetFiles(_folder, "*", SearchOption.AllDirectories), Is.Empty);
     }
 
     [TestCase("../outside.ogg")]

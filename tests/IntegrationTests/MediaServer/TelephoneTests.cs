@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Google.Protobuf.WellKnownTypes;
 using Microsoft.Extensions.Logging.Abstractions;
 using VoicePlatform.LiveKit;
@@ -198,6 +199,66 @@ internal sealed class TelephoneTests
         await stage.UntilAsync(async () => await stage.StatusAsync("sip_+15550177") == "active", "the way in");
     }
 
+    [Test]
+    public async Task LiveKits_own_SDK_dials_records_and_removes_a_telephone()
+    {
+        var folder = Directory.CreateTempSubdirectory("recording").FullName;
+        await using var stage = await Stage.StartAsync(recordings: folder);
+        await using var busy = new TestPhone(new TestPhoneOptions { Manner = TestPhoneManner.Busy }, TimeProvider.System, NullLoggerFactory.Instance);
+        busy.Start();
+        await using var script = await NodeScript.StartAsync("telephone.mjs", stage.Server.Url, Key.Id, Key.Secret, ("PHONE_PORT", $"{stage.Phone.Port}"), ("BUSY_PORT", $"{busy.Port}"));
+
+        var configured = await script.StepAsync("configured");
+        Assert.That((configured.GetProperty("renamed").GetString(), configured.GetProperty("rules")[0].GetBoolean()), Is.EqualTo(("renamed", true)));
+        await using var call = await stage.Phone.NextCallAsync(CancellationToken.None);
+        var speaking = call.SpeakAsync(Tones.Make(16_000, AgentHz, 8, amplitude: 16_000), 16_000, CancellationToken.None);
+        var talking = await script.StepAsync("talking");
+        Assert.That((talking.GetProperty("kind").GetInt32(), talking.GetProperty("status").GetString(), talking.GetProperty("sid").GetBoolean(), talking.GetProperty("name").GetString()),
+            Is.EqualTo((3, "active", true, "Callee")));
+        var recorded = await script.StepAsync("recorded");
+        Assert.That((recorded.GetProperty("file").GetString(), File.Exists(Path.Combine(folder, "sdk.ogg"))), Is.EqualTo(("sdk.ogg", true)));
+        Assert.That(recorded.GetProperty("seconds").GetDouble(), Is.EqualTo(1).Within(0.7));
+        Assert.That((await script.StepAsync("removed")).GetProperty("refused").GetString(), Is.EqualTo("603"), "this phone declines to be transferred");
+        await call.Ended.WaitAsync(stage.Patience);
+        Assert.That(Tones.Seconds(call.Heard, call.Rate, AgentHz), Is.GreaterThan(0.5), "the SDK's participant at the telephone");
+        var end = await script.StepAsync("end");
+        Assert.That((end.GetProperty("busy").GetProperty("code").GetString(), end.GetProperty("busy").GetProperty("status").GetString(), end.GetProperty("left").GetInt32()),
+            Is.EqualTo(("resource_exhausted", "486", 0)));
+        await speaking;
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Test]
+    public async Task A_trunk_that_asks_for_it_is_registered_and_removed_again()
+    {
+        await using var stage = await Stage.StartAsync();
+        using var registrar = new System.Net.Sockets.UdpClient(new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0));
+        var port = ((System.Net.IPEndPoint)registrar.Client.LocalEndPoint!).Port;
+        var trunk = new SIPOutboundTrunkInfo
+        {
+            Name = "home", Address = $"127.0.0.1:{port}", Transport = SIPTransport.Udp, Numbers = { Number }, AuthUsername = "ada", AuthPassword = "secret", Metadata = """{"sip_register":true}""",
+        };
+        var id = (await stage.Api.Sip.CreateOutboundTrunkAsync(trunk, stage.Patience)).SipTrunkId;
+        var (first, expires) = await AnswerAsync();
+        Assert.That(first, Does.Contain("To: <sip:ada@127.0.0.1"));
+        Assert.That(expires, Is.GreaterThan(0));
+        await stage.Api.Sip.DeleteTrunkAsync(id, stage.Patience);
+        Assert.That((await AnswerAsync()).Expires, Is.Zero, "taken back");
+
+        async Task<(string Text, int Expires)> AnswerAsync()
+        {
+            var request = await registrar.ReceiveAsync(stage.Patience);
+            var text = System.Text.Encoding.UTF8.GetString(request.Buffer);
+            Assert.That(text, Does.StartWith("REGISTER sip:127.0.0.1"));
+            string Header(string name) => Regex.Match(text, $"(?im)^{name}: (?<value>.*)\r$", RegexOptions.ExplicitCapture, TimeSpan.FromSeconds(1)).Groups["value"].Value;
+            var answer = $"SIP/2.0 200 OK\r\nVia: {Header("Via")}\r\nFrom: {Header("From")}\r\nTo: {Header("To")};tag=registrar\r\nCall-ID: {Header("Call-ID")}\r\n"
+                + $"CSeq: {Header("CSeq")}\r\nContact: {Header("Contact")}\r\nExpires: {Header("Expires")}\r\nContent-Length: 0\r\n\r\n";
+            await registrar.SendAsync(System.Text.Encoding.UTF8.GetBytes(answer), request.RemoteEndPoint, stage.Patience);
+            var lifetime = Regex.Match(text, @"(?i)expires[:=]\s*(?<seconds>\d+)", RegexOptions.ExplicitCapture, TimeSpan.FromSeconds(1));
+            return (text, int.Parse(lifetime.Groups["seconds"].Value, null));
+        }
+    }
+
     /// <summary>A server, a room in it, a phone, and a trunk that leads to the phone.</summary>
     private sealed class Stage : IAsyncDisposable
     {
@@ -216,7 +277,7 @@ internal sealed class TelephoneTests
 
         public CancellationToken Patience => _patience.Token;
 
-        public static async Task<Stage> StartAsync(TestPhoneOptions? phone = null)
+        public static async Task<Stage> StartAsync(TestPhoneOptions? phone = null, string? recordings = null)
         {
             var stage = new Stage
             {
@@ -227,6 +288,7 @@ internal sealed class TelephoneTests
                         Port = 0,
                         MediaUdpPort = 0,
                         Sip = new SipOptions { Port = 0, RtpPorts = (0, 0) },
+                        Recordings = recordings is null ? null : new RecordingOptions { Root = recordings },
                     },
                     TimeProvider.System,
                     NullLoggerFactory.Instance),

@@ -53,11 +53,14 @@ try {
 
   let busy = {};
   try {
-    await sip.createSipParticipant(out.sipTrunkId, 'busy', 'outbound', { waitUntilAnswered: true, ringingTimeout: 5 });
+    const other = await sip.createSipOutboundTrunk('busy', `127.0.0.1:${process.env.BUSY_PORT}`, ['+15550100'], { transport: 1 });
+    await sip.createSipParticipant(other.sipTrunkId, '+15550188', 'outbound', { waitUntilAnswered: true, ringingTimeout: 5 });
   } catch (e) {
     busy = { code: e.code, status: e.metadata?.sip_status_code };
   }
-  await sip.deleteSipTrunk(out.sipTrunkId);
+  for (const trunk of await sip.listSipOutboundTrunk()) {
+    await sip.deleteSipTrunk(trunk.sipTrunkId);
+  }
   await sip.deleteSipTrunk(inbound.sipTrunkId);
   await sip.deleteSipDispatchRule(rule.sipDispatchRuleId);
   tell('end', { busy, left: (await sip.listSipOutboundTrunk()).length + (await sip.listSipInboundTrunk()).length + (await sip.listSipDispatchRule()).length });
