@@ -10,6 +10,7 @@ Func<Task>? run = (args.Length > 0 ? args[0] : "") switch
     "media" => () => MediaBench.RunAsync(TimeSpan.FromSeconds(count ?? 30), stop.Token),
     "sip-media" => () => SipMediaBench.RunAsync(TimeSpan.FromSeconds(count ?? 60), stop.Token),
     "answer" => () => AnswerBench.RunAsync(count ?? 20, stop.Token),
+    "gateway" => () => GatewayBench.RunAsync(TimeSpan.FromSeconds(count ?? 60), stop.Token),
     "queue" => () => QueueBench.RunAsync(stop.Token),
     "memory" => () => MemoryBench.RunAsync(count ?? 10, stop.Token),
     ServerProcess.Verb => () => ServerProcess.ServeAsync(stop.Token),
@@ -17,7 +18,7 @@ Func<Task>? run = (args.Length > 0 ? args[0] : "") switch
 };
 if (run is null)
 {
-    await Console.Error.WriteLineAsync("usage: dotnet run -c Release --project bench -- latency [turns] | join [joins] | media [seconds] | memory [sessions] | sip-media [seconds] | answer [calls] | queue");
+    await Console.Error.WriteLineAsync("usage: dotnet run -c Release --project bench -- latency [turns] | join [joins] | media [seconds] | memory [sessions] | sip-media [seconds] | gateway [seconds] | answer [calls] | queue");
     return 2;
 }
 

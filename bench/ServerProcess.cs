@@ -1,7 +1,10 @@
 using System.Diagnostics;
+using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
+using VoicePlatform.LiveKit;
 using VoicePlatform.LiveKit.Tokens;
 using VoicePlatform.MediaServer;
+using VoicePlatform.MediaServer.Sip.Media;
 
 namespace VoicePlatform.Bench;
 
@@ -14,9 +17,11 @@ internal sealed class ServerProcess : IDisposable
 
     private readonly Process _process;
 
-    private ServerProcess(Process process, string url) => (_process, Url) = (process, url);
+    private ServerProcess(Process process, string url, int sipPort) => (_process, Url, SipPort) = (process, url, sipPort);
 
     public string Url { get; }
+
+    public int SipPort { get; }
 
     public int Pid => _process.Id;
 
@@ -29,17 +34,36 @@ internal sealed class ServerProcess : IDisposable
             RedirectStandardOutput = true,
         })!;
         var url = await process.StandardOutput.ReadLineAsync(ct) ?? throw new InvalidOperationException("The media server did not start.");
-        return new ServerProcess(process, url);
+        var sip = await process.StandardOutput.ReadLineAsync(ct) ?? throw new InvalidOperationException("The media server did not start.");
+        return new ServerProcess(process, url, int.Parse(sip, null));
     }
 
-    /// <summary>In the process: serves until its input ends.</summary>
+    /// <summary>In the process: serves until its input ends; every line of it is answered with the sums of the telephones' statistics.</summary>
     public static async Task ServeAsync(CancellationToken ct)
     {
-        var options = new MediaServerOptions { ApiKeys = new Dictionary<string, string> { [Key.Id] = Key.Secret }, Port = 0, MediaUdpPort = 0 };
+        var options = new MediaServerOptions
+        {
+            ApiKeys = new Dictionary<string, string> { [Key.Id] = Key.Secret },
+            Port = 0,
+            MediaUdpPort = 0,
+            Sip = new SipOptions { Port = 0, RtpPorts = (0, 0) },
+        };
         await using var server = new EmbeddedServer(options, TimeProvider.System, NullLoggerFactory.Instance);
         await server.StartAsync(ct);
         Console.WriteLine(server.Url);
-        await Console.In.ReadToEndAsync(ct);
+        Console.WriteLine(server.SipPort);
+        while (await Console.In.ReadLineAsync(ct) is not null)
+        {
+            Console.WriteLine(JsonSerializer.Serialize(server.TelephoneStatistics));
+        }
+    }
+
+    public LiveKitServer Server => LiveKitServer.Create(Url, Key);
+
+    public async Task<IReadOnlyList<PhoneStatistics>> AskTelephonesAsync(CancellationToken ct)
+    {
+        await _process.StandardInput.WriteLineAsync("telephones".AsMemory(), ct);
+        return JsonSerializer.Deserialize<List<PhoneStatistics>>(await _process.StandardOutput.ReadLineAsync(ct) ?? "[]") ?? [];
     }
 
     public static string Token(string room, string identity) =>

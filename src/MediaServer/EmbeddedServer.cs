@@ -90,6 +90,8 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
     /// <summary>Telephones in rooms now.</summary>
     public int Telephones => _gateway?.Calls ?? 0;
 
+    internal IReadOnlyList<PhoneStatistics> TelephoneStatistics => _gateway?.Statistics ?? [];
+
     internal RoomDirectory Rooms => _rooms ?? throw new InvalidOperationException("The server is not started.");
 
     internal MediaTransport Transport => _transport ?? throw new InvalidOperationException("The server is not started.");

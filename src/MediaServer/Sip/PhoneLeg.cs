@@ -46,6 +46,9 @@ internal abstract partial class PhoneLeg : ILocalObserver, ICallObserver, IPhone
 
     protected TimeProvider Clock { get; }
 
+    /// <summary>Null before there is any audio.</summary>
+    public PhoneStatistics? Statistics => Media?.Statistics;
+
     /// <summary>Somebody in the room can be heard.</summary>
     protected Task HeardSomebody => _heardSomebody.Task;
 

@@ -43,6 +43,9 @@ internal sealed partial class SipGateway : IIncomingCalls, IAsyncDisposable
     /// <summary>Telephones in rooms now.</summary>
     public int Calls => _legs.Count;
 
+    /// <summary>What the audio of each telephone went through so far.</summary>
+    public IReadOnlyList<PhoneStatistics> Statistics => [.. _legs.Keys.Select(leg => leg.Statistics).OfType<PhoneStatistics>()];
+
     public void Start()
     {
         _phones.Start();
