@@ -189,7 +189,7 @@ internal sealed partial class PhoneMedia : IAsyncDisposable
 
     private void Pace()
     {
-        Pacing.Prefer();
+        Pacing.PreferAbsolutely();
         var due = Stopwatch.GetTimestamp() + TurnNs;
         for (var turn = 0; !_isStopping; turn = (turn + 1) % Turns, due += TurnNs)
         {

@@ -9,6 +9,9 @@ internal static unsafe partial class Pacing
     private const int Absolute = 1;
     private const int OfProcess = 0;
     private const int Nice = -11;
+    private const int Interrupted = 4;
+    private const int RoundRobin = 2;
+    private const int ResetOnFork = 0x4000_0000;
     private const long NsPerSecond = 1_000_000_000;
 
     /// <param name="ns">Nanoseconds of the monotonic clock.</param>
@@ -25,10 +28,24 @@ internal static unsafe partial class Pacing
     /// <summary>Puts the calling thread before others where the system allows it (root, CAP_SYS_NICE); elsewhere it stays as it is.</summary>
     public static void Prefer() => _ = setpriority(OfProcess, 0, Nice);       // of a thread, on Linux: 0 is the caller
 
-    private const int Interrupted = 4;
+    /// <summary>
+    /// As <see cref="Prefer"/>, before everything that is not real-time: only for a thread whose work is bounded. A nice value counts
+    /// within one login session only (autogroups); beside other busy ones it keeps no pace.
+    /// </summary>
+    public static void PreferAbsolutely()
+    {
+        var lowest = 1;
+        if (sched_setscheduler(0, RoundRobin | ResetOnFork, &lowest) != 0)
+        {
+            Prefer();
+        }
+    }
 
     [LibraryImport("libc.so.6")]
     private static partial int clock_nanosleep(int clock, int flags, long* until, long* rest);
+
+    [LibraryImport("libc.so.6")]
+    private static partial int sched_setscheduler(int thread, int policy, int* priority);
 
     [LibraryImport("libc.so.6")]
     private static partial int setpriority(int which, uint who, int priority);
