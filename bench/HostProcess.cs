@@ -37,6 +37,8 @@ internal sealed partial class HostProcess : IAsyncDisposable
             ["PORT"] = $"{port}",
             ["EMBEDDED_LIVEKIT_PORT"] = $"{FreePort(SocketType.Stream)}",
             ["EMBEDDED_MEDIA_UDP_PORT"] = $"{FreePort(SocketType.Dgram)}",
+            ["EMBEDDED_SIP_PORT"] = $"{FreePort(SocketType.Stream)}",
+            ["EMBEDDED_SIP_RTP_PORTS"] = "0",
         };
         using (var migrate = Start(environment, dataDir, "migrate"))
         {
@@ -87,15 +89,29 @@ internal sealed partial class HostProcess : IAsyncDisposable
 
         _process.Dispose();
         _http.Dispose();
-        var cluster = Path.Combine(_dataDir, "postgres-cluster");
+        await RemoveClusterAsync(_dataDir);
+    }
+
+    /// <summary>Brings a database that eng/postgres made to the present schema.</summary>
+    public static async Task MigrateAsync(string dataDir, string owner, CancellationToken ct)
+    {
+        var environment = new Dictionary<string, string> { ["DATA_DIR"] = dataDir, ["DATABASE_URL"] = owner };
+        using var migrate = Start(environment, dataDir, "migrate");
+        await migrate.WaitForExitAsync(ct);
+    }
+
+    /// <summary>Stops a database of eng/postgres and removes all of it.</summary>
+    public static async Task RemoveClusterAsync(string dataDir)
+    {
+        var cluster = Path.Combine(dataDir, "postgres-cluster");
         var clusterDir = File.Exists(cluster) ? (await File.ReadAllTextAsync(cluster)).Trim() : null;
-        await Machine.RunAsync("eng/postgres", "stop", _dataDir);
+        await Machine.RunAsync("eng/postgres", "stop", dataDir);
         if (clusterDir is not null && Directory.Exists(clusterDir))
         {
             await Machine.RunAsync("rm", "-rf", clusterDir);
         }
 
-        Directory.Delete(_dataDir, recursive: true);
+        Directory.Delete(dataDir, recursive: true);
     }
 
     private async Task WaitUntilReadyAsync(CancellationToken ct)

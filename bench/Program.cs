@@ -2,19 +2,22 @@ using VoicePlatform.Bench;
 
 // Each measures one promise of the platform, within two minutes unless told otherwise: dotnet run -c Release --project bench -- <name> [count]
 var count = args.Length > 1 && int.TryParse(args[1], out var n) && n > 0 ? n : (int?)null;
-using var stop = new CancellationTokenSource(TimeSpan.FromMinutes(10), TimeProvider.System);
+using var stop = new CancellationTokenSource(TimeSpan.FromMinutes(15), TimeProvider.System);
 Func<Task>? run = (args.Length > 0 ? args[0] : "") switch
 {
     "latency" => () => LatencyBench.RunAsync(count ?? 15, stop.Token),
     "join" => () => JoinBench.RunAsync(count ?? 100, stop.Token),
     "media" => () => MediaBench.RunAsync(TimeSpan.FromSeconds(count ?? 30), stop.Token),
+    "sip-media" => () => SipMediaBench.RunAsync(TimeSpan.FromSeconds(count ?? 60), stop.Token),
+    "answer" => () => AnswerBench.RunAsync(count ?? 20, stop.Token),
+    "queue" => () => QueueBench.RunAsync(stop.Token),
     "memory" => () => MemoryBench.RunAsync(count ?? 10, stop.Token),
     ServerProcess.Verb => () => ServerProcess.ServeAsync(stop.Token),
     _ => null,
 };
 if (run is null)
 {
-    await Console.Error.WriteLineAsync("usage: dotnet run -c Release --project bench -- latency [turns] | join [joins] | media [seconds] | memory [sessions]");
+    await Console.Error.WriteLineAsync("usage: dotnet run -c Release --project bench -- latency [turns] | join [joins] | media [seconds] | memory [sessions] | sip-media [seconds] | answer [calls] | queue");
     return 2;
 }
 

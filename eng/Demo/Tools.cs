@@ -46,6 +46,24 @@ internal static class Tools
         }
     }
 
+    /// <summary>The sound of an Ogg Opus file, both channels together, by Xiph's own decoder.</summary>
+    public static async Task<short[]> DecodeAsync(string path, CancellationToken ct)
+    {
+        var file = Path.GetTempFileName();
+        try
+        {
+            await RunAsync("opusdec", ["--quiet", "--force-wav", "--force-stereo", "--rate", $"{SampleRate}", path, file], ct);
+            var bytes = await File.ReadAllBytesAsync(file, ct);
+            var both = new short[(bytes.Length - WavHeader) / 2];
+            Buffer.BlockCopy(bytes, WavHeader, both, 0, both.Length * 2);
+            return [.. both.Chunk(2).Where(pair => pair.Length == 2).Select(pair => (short)Math.Clamp(pair[0] + pair[1], short.MinValue, short.MaxValue))];
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
     public static byte[] Wav(ReadOnlySpan<short> samples)
     {
         var wav = new byte[WavHeader + (samples.Length * 2)];

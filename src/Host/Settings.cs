@@ -30,6 +30,8 @@ internal sealed class Settings
         PublicAddress = Text("EMBEDDED_PUBLIC_IP") is null ? Bind : Address("EMBEDDED_PUBLIC_IP", "");
         LiveKitPort = Port("EMBEDDED_LIVEKIT_PORT", 7880);
         MediaUdpPort = Port("EMBEDDED_MEDIA_UDP_PORT", 7882);
+        SipPort = Port("EMBEDDED_SIP_PORT", 5060);
+        SipRtpPorts = PortRange("EMBEDDED_SIP_RTP_PORTS", (10_000, 10_200));
         RestPort = Port("PORT", 8000);
         Urls = Text("URLS") ?? $"http://127.0.0.1:{RestPort}";
         LocalUrl = Local(Urls);
@@ -48,6 +50,12 @@ internal sealed class Settings
     public int RestPort { get; }
     public int LiveKitPort { get; }
     public int MediaUdpPort { get; }
+
+    /// <summary>UDP and TCP.</summary>
+    public int SipPort { get; }
+
+    /// <summary>First and last UDP port of telephones' audio; two a call.</summary>
+    public (int First, int Last) SipRtpPorts { get; }
     public string Urls { get; }
     public string PublicUrl { get; }
 
@@ -192,6 +200,27 @@ internal sealed class Settings
         Text(name) is not { } text ? fallback
         : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and < 65536 ? port
         : throw new SettingsException($"{name} is '{text}'; set it to a port from 1 to 65535.");
+
+    /// <summary>As "10000-10200"; "0" leaves the choice to the system.</summary>
+    private (int First, int Last) PortRange(string name, (int First, int Last) fallback)
+    {
+        if (Text(name) is not { } text)
+        {
+            return fallback;
+        }
+
+        if (text == "0")
+        {
+            return (0, 0);
+        }
+
+        return text.Split('-') is [var low, var high]
+            && int.TryParse(low, NumberStyles.None, CultureInfo.InvariantCulture, out var first)
+            && int.TryParse(high, NumberStyles.None, CultureInfo.InvariantCulture, out var last)
+            && first is > 0 and < 65535 && last is < 65536 && last > first
+            ? (first, last)
+            : throw new SettingsException($"{name} is '{text}'; set it to a range of ports, as in 10000-10200.");
+    }
 
     private IPAddress Address(string name, string fallback) =>
         IPAddress.TryParse(Text(name) ?? fallback, out var address) ? address : throw new SettingsException($"{name} is '{Text(name)}'; set it to an IP address.");

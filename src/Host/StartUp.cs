@@ -131,6 +131,13 @@ internal static class StartUp
             Port = settings.LiveKitPort,
             MediaUdpPort = settings.MediaUdpPort,
             PublicAddress = settings.PublicAddress,
+            Sip = new SipOptions { Port = settings.SipPort, RtpPorts = settings.SipRtpPorts },
+            Recordings = new RecordingOptions
+            {
+                Root = settings.DataDir,
+                StorageKey = builder.Configuration["AWS_ACCESS_KEY_ID"],
+                StorageSecret = builder.Configuration["AWS_SECRET_ACCESS_KEY"],
+            },
             WebhookUrls = [new Uri($"{settings.LocalUrl}/livekit/webhook")],
         };
         builder.Services.AddHostedService(p => new EmbeddedServer(options, p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILoggerFactory>()));

@@ -9,9 +9,13 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using VoicePlatform.LiveKit.Protocol;
+using VoicePlatform.MediaServer.Recording;
 using VoicePlatform.MediaServer.Rooms;
 using VoicePlatform.MediaServer.ServerApi;
 using VoicePlatform.MediaServer.Signal;
+using VoicePlatform.MediaServer.Sip;
+using VoicePlatform.MediaServer.Sip.Media;
+using VoicePlatform.MediaServer.Sip.Signalling;
 using VoicePlatform.MediaServer.Transport;
 using VoicePlatform.MediaServer.Webhooks;
 using VoicePlatform.MediaServer.Workers;
@@ -47,7 +51,10 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
     private MediaTransport? _transport;
     private WebhookSender? _webhooks;
     private AgentDispatcher? _agents;
+    private readonly SipDirectory _telephones = new();
     private RoomDirectory? _rooms;
+    private SipGateway? _gateway;
+    private Recorder? _recorder;
     private WebApplication? _web;
 
     public EmbeddedServer(MediaServerOptions options, TimeProvider clock, ILoggerFactory logs)
@@ -66,6 +73,9 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
     /// <summary>The UDP port for media, once started.</summary>
     public int MediaUdpPort => _transport?.UdpPort ?? 0;
 
+    /// <summary>The UDP and TCP port for SIP, once started; 0 without telephony.</summary>
+    public int SipPort => _gateway?.Port ?? 0;
+
     /// <summary>What clients and workers connect to, once started.</summary>
     public Uri Url
     {
@@ -76,6 +86,9 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
             return new UriBuilder("ws", (isAny ? IPAddress.Loopback : _options.Bind).ToString(), Port).Uri;
         }
     }
+
+    /// <summary>Telephones in rooms now.</summary>
+    public int Telephones => _gateway?.Calls ?? 0;
 
     internal RoomDirectory Rooms => _rooms ?? throw new InvalidOperationException("The server is not started.");
 
@@ -97,7 +110,7 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
             await StopAsync(CancellationToken.None);
             throw e switch
             {
-                TransportException => new InvalidOperationException(e.Message, e),
+                TransportException or SipException or PhoneMediaException => new InvalidOperationException(e.Message, e),
                 IOException { InnerException: Microsoft.AspNetCore.Connections.AddressInUseException or SocketException } => new InvalidOperationException(
                     $"Port {_options.Port} of {_options.Bind} is taken: set EMBEDDED_LIVEKIT_PORT to a free port, or end what uses it.",
                     e),
@@ -109,9 +122,16 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
     /// <summary>Tells every participant that the server goes away, delivers what webhooks it can, and closes the ports.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
+        // Telephones are hung up while their rooms can still be told.
+        if (Interlocked.Exchange(ref _gateway, null) is { } gateway)
+        {
+            await gateway.DisposeAsync();
+        }
+
         if (Interlocked.Exchange(ref _web, null) is { } web)
         {
             await _rooms!.DisposeAsync();
+            await (_recorder?.DisposeAsync() ?? ValueTask.CompletedTask);
             await _agents!.DisposeAsync();
             await _webhooks!.DisposeAsync();
             await _stopping.CancelAsync();
@@ -143,6 +163,24 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
         _webhooks = new WebhookSender(_options, _clock, _logs.CreateLogger<WebhookSender>());
         _agents = new AgentDispatcher(_options, _clock, _logs.CreateLogger<AgentDispatcher>());
         _rooms = new RoomDirectory(new RoomServices(_options, _clock, _logs, _transport, _webhooks, _agents, _server));
+        if (_options.Recordings is { } recordings)
+        {
+            _recorder = new Recorder(recordings, _webhooks, _clock, _logs.CreateLogger<Recorder>());
+            _recorder.Start();
+        }
+
+        if (_options.Sip is { } sip)
+        {
+            _gateway = new SipGateway(
+                new UserAgentOptions { Bind = _options.Bind, Port = sip.Port, PublicAddress = _options.PublicAddress },
+                new PhoneMediaOptions { Bind = _options.Bind, PublicAddress = _options.PublicAddress, Ports = sip.RtpPorts },
+                _rooms,
+                _telephones,
+                _clock,
+                _logs);
+            _gateway.Start();
+        }
+
         _web = BuildWeb();
         await _web.StartAsync(cancellationToken);
         var address = _web.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
@@ -180,8 +218,14 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
         var callers = new Callers(_options, _clock);
         var signal = new SignalEndpoint(_rooms!, callers, _options, _clock, _logs);
         var workers = new WorkerEndpoint(_agents!, callers, _server, _clock, _logs);
+        var egress = new EgressApi(_rooms!, _recorder, _clock);
         var api = new TwirpEndpoint(
-            [new RoomApi(_rooms!, _options, _clock).ToService(), new AgentDispatchApi(_rooms!, _agents!).ToService()],
+            [
+                new RoomApi(_rooms!, egress, _options, _clock).ToService(),
+                new AgentDispatchApi(_rooms!, _agents!).ToService(),
+                egress.ToService(),
+                new SipApi(_telephones, _gateway, _clock).ToService(),
+            ],
             callers,
             _logs.CreateLogger<TwirpEndpoint>());
         web.Map("/rtc/v1", (HttpContext context) => signal.ConnectAsync(context, _stopping.Token));

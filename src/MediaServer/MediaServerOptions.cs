@@ -20,6 +20,12 @@ public sealed record MediaServerOptions
     /// <summary>The address clients are told to send media to; null: <see cref="Bind"/>.</summary>
     public IPAddress? PublicAddress { get; init; }
 
+    /// <summary>Telephony; null: this server has none.</summary>
+    public SipOptions? Sip { get; init; }
+
+    /// <summary>Recordings; null: this server makes none.</summary>
+    public RecordingOptions? Recordings { get; init; }
+
     /// <summary>Where webhooks are posted; each gets every event.</summary>
     public IReadOnlyList<Uri> WebhookUrls { get; init; } = [];
 
@@ -52,4 +58,27 @@ public sealed record MediaServerOptions
 
     /// <summary>How long stopping waits for undelivered webhooks.</summary>
     public TimeSpan WebhookFlushTimeout { get; init; } = TimeSpan.FromSeconds(3);
+}
+
+/// <summary>Settings of the embedded server's telephony.</summary>
+public sealed record SipOptions
+{
+    /// <summary>UDP and TCP port for SIP; 0: any free one.</summary>
+    public int Port { get; init; } = 5060;
+
+    /// <summary>First and last UDP port for telephones' audio; (0, 0): any.</summary>
+    public (int First, int Last) RtpPorts { get; init; } = (10_000, 10_200);
+}
+
+/// <summary>Settings of the embedded server's recordings.</summary>
+public sealed record RecordingOptions
+{
+    /// <summary>Folder under which recordings are kept; their paths are relative to it.</summary>
+    public required string Root { get; init; }
+
+    /// <summary>Access key for recordings that a server left unfinished and that belong into object storage.</summary>
+    public string? StorageKey { get; init; }
+
+    /// <summary>Its secret.</summary>
+    public string? StorageSecret { get; init; }
 }

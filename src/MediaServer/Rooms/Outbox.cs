@@ -23,7 +23,7 @@ internal sealed class Outbox
     public IReadOnlyCollection<byte[]> Waiting => _waiting;
 
     /// <summary>False when the participant is too far behind.</summary>
-    public bool Send(PeerConnection peer, byte[] message)
+    public bool Send(IMediaPeer peer, byte[] message)
     {
         Flush(peer);
         if (_waiting.Count == 0 && IsOpen && peer.SendData(DataChannelKind.Reliable, message))
@@ -50,7 +50,7 @@ internal sealed class Outbox
     private static int Cost(byte[] message) => message.Length + Limits.MessageOverhead;
 
     /// <summary>Sends what waits, as far as the channel takes it.</summary>
-    public void Flush(PeerConnection peer)
+    public void Flush(IMediaPeer peer)
     {
         while (IsOpen && _waiting.TryPeek(out var next) && peer.SendData(DataChannelKind.Reliable, next))
         {

@@ -42,8 +42,11 @@ internal sealed class Participant
 
     public bool AutoSubscribe { get; set; } = true;
 
-    /// <summary>The media connection; null only while joining.</summary>
-    public PeerConnection Peer { get; set; } = null!;
+    /// <summary>What carries its media; null only while joining.</summary>
+    public IMediaPeer Peer { get; set; } = null!;
+
+    /// <summary>It is inside this process: it has no socket that could be lost.</summary>
+    public bool IsLocal => Peer is LocalPeer;
 
     /// <summary>The media connection stood at least once.</summary>
     public bool WasActive { get; set; }

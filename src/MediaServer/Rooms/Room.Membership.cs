@@ -164,7 +164,7 @@ internal sealed partial class Room
     private (JoinOutcome Outcome, Participant? Participant) Resume(JoinTicket ticket, Participant? present, SignalConnection signal)
     {
         var claimed = ticket.Request.ParticipantSid;
-        if (present is null || (claimed.Length > 0 && claimed != present.Sid) || present.Peer.State is PeerState.Failed or PeerState.Closed)
+        if (present is null || present.IsLocal || (claimed.Length > 0 && claimed != present.Sid) || present.Peer.State is PeerState.Failed or PeerState.Closed)
         {
             SendLeave(signal, DisconnectReason.StateMismatch, LeaveRequest.Types.Action.Reconnect);
             signal.Close();
@@ -267,6 +267,7 @@ internal sealed partial class Room
             Remove(participant, reason, LeaveRequest.Types.Action.Reconnect);
         }
         else if (participant.Signal is null
+            && !participant.IsLocal
             && _clock.GetElapsedTime(participant.SignalLostAt) > (participant.MediaLostAt is null ? options.SignalGrace : options.ReconnectGrace))
         {
             Remove(participant, DisconnectReason.SignalClose, LeaveRequest.Types.Action.Disconnect);
@@ -312,6 +313,7 @@ internal sealed partial class Room
         if (!participant.IsHidden)
         {
             Broadcast(new SignalResponse { Update = new ParticipantUpdate { Participants = { participant.ToInfo() } } });
+            TellLocals();
         }
 
         _infoChanged = true;

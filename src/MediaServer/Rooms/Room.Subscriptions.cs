@@ -48,6 +48,11 @@ internal sealed partial class Room
             var forwarding = subscriber.Peer.Subscribe(audio, $"{publisher.Sid}|{track.Sid}", track.Sid);
             forwarding.Paused = subscriber.DisabledTracks.Contains(track.Sid);
             subscriber.Subscriptions.Add(track.Sid, new TrackSubscription(track, forwarding));
+            if (subscriber.IsLocal)
+            {
+                // Nothing to negotiate: it is heard at once.
+                AnnounceSubscribed(track);
+            }
         }
         else if (present && !(wanted && allowed))
         {
@@ -142,11 +147,19 @@ internal sealed partial class Room
     {
         foreach (var sid in negotiated.MidToTrackId.Values)
         {
-            if (subscriber.Subscriptions.TryGetValue(sid, out var subscription) && !subscription.Track.AnnouncedSubscribed)
+            if (subscriber.Subscriptions.TryGetValue(sid, out var subscription))
             {
-                subscription.Track.AnnouncedSubscribed = true;
-                subscription.Track.Publisher.Send(new SignalResponse { TrackSubscribed = new TrackSubscribed { TrackSid = sid } });
+                AnnounceSubscribed(subscription.Track);
             }
+        }
+    }
+
+    private static void AnnounceSubscribed(PublishedTrack track)
+    {
+        if (!track.AnnouncedSubscribed)
+        {
+            track.AnnouncedSubscribed = true;
+            track.Publisher.Send(new SignalResponse { TrackSubscribed = new TrackSubscribed { TrackSid = track.Sid } });
         }
     }
 

@@ -80,11 +80,16 @@ internal sealed partial class Room
 
     private void Negotiate(Participant participant, SessionDescription offer)
     {
+        if (participant.Peer is not PeerConnection connection)
+        {
+            return;
+        }
+
         participant.OfferRequested = false;
         Negotiated negotiated;
         try
         {
-            negotiated = participant.Peer.Negotiate(offer.Sdp, ChoicesOf(participant));
+            negotiated = connection.Negotiate(offer.Sdp, ChoicesOf(participant));
         }
         catch (SdpException e)
         {

@@ -140,6 +140,7 @@ internal sealed partial class Room
     {
         var visible = _participants.Values.Where(p => !p.IsHidden).ToList();
         _info.NumParticipants = (uint)visible.Count;
+        _info.ActiveRecording = _participants.Values.Any(p => p.Permission.Recorder);
         _info.NumPublishers = (uint)visible.Count(p => p.Tracks.Count > 0);
         return _info.Clone();
     }
@@ -315,6 +316,7 @@ internal sealed partial class Room
         if (visible.Participants.Count > 0)
         {
             Broadcast(new SignalResponse { Update = visible });
+            TellLocals();
         }
     }
 

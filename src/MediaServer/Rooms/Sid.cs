@@ -22,6 +22,16 @@ internal static class Sid
 
     public static string Event() => New("EV_");
 
+    public static string Trunk() => New("ST_");
+
+    public static string DispatchRule() => New("SDR_");
+
+    public static string SipCall() => New("SCL_");
+
+    public static string Transfer() => New("TRF_");
+
+    public static string Egress() => New("EG_");
+
     public static string Track(TrackSource source) => New(source switch
     {
         TrackSource.Microphone => "TR_AM",

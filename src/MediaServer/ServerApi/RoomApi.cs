@@ -6,7 +6,7 @@ using Room = VoicePlatform.LiveKit.Protocol.Room;
 namespace VoicePlatform.MediaServer.ServerApi;
 
 /// <summary><c>livekit.RoomService</c>.</summary>
-internal sealed class RoomApi(RoomDirectory rooms, MediaServerOptions options, TimeProvider clock)
+internal sealed class RoomApi(RoomDirectory rooms, EgressApi egress, MediaServerOptions options, TimeProvider clock)
 {
     private static readonly TimeSpan DefaultRpcTimeout = TimeSpan.FromSeconds(15);
 
@@ -37,10 +37,10 @@ internal sealed class RoomApi(RoomDirectory rooms, MediaServerOptions options, T
             throw new TwirpException(TwirpCode.InvalidArgument, refusal);
         }
 
-        if (request.Egress is not null)
+        if (request.Egress is { } wanted && (wanted.Room is null || wanted.Participant is not null || wanted.Tracks is not null))
         {
             // Better refused than a recording somebody relies on and that never was.
-            throw new TwirpException(TwirpCode.Unimplemented, "automatic egress is not available here: start it with the Egress service");
+            throw new TwirpException(TwirpCode.Unimplemented, "automatic egress records the whole room here, not participants or tracks");
         }
 
         var configuration = new RoomConfiguration
@@ -56,7 +56,24 @@ internal sealed class RoomApi(RoomDirectory rooms, MediaServerOptions options, T
             var room = rooms.GetOrCreate(configuration, request.Name, out var created);
             try
             {
-                return await room.AskAsync(() => created ? room.ToInfo() : room.Configure(configuration), cancellationToken);
+                var info = await room.AskAsync(() => created ? room.ToInfo() : room.Configure(configuration), cancellationToken);
+                if (created && request.Egress?.Room is { } recording)
+                {
+                    var order = recording.Clone();
+                    order.RoomName = request.Name;
+                    try
+                    {
+                        await egress.StartAsync(order, cancellationToken);
+                    }
+                    catch (TwirpException)
+                    {
+                        // Not a room that nobody records although that was asked for.
+                        await room.CloseAsync(DisconnectReason.RoomDeleted);
+                        throw;
+                    }
+                }
+
+                return info;
             }
             catch (RoomClosedException)
             {

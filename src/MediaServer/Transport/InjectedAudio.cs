@@ -5,7 +5,7 @@ using VoicePlatform.MediaServer.Transport.Rtp;
 namespace VoicePlatform.MediaServer.Transport;
 
 /// <summary>A track whose audio comes from inside this process (a telephone leg). Peers subscribe to <see cref="Track"/> as to any other.</summary>
-internal sealed class InjectedAudio
+internal sealed class InjectedAudio : IOpusOut
 {
     private const byte OpusType = 111;
     private const int LevelId = 1;
@@ -21,10 +21,8 @@ internal sealed class InjectedAudio
 
     public InboundAudio Track { get; }
 
-    /// <summary>Sends one Opus frame to all subscribers. One thread at a time; allocates nothing.</summary>
-    /// <param name="opus">At most 1,275 bytes.</param>
-    /// <param name="samples">Duration of the frame at 48 kHz, 960 for 20 ms.</param>
-    /// <param name="level">-dBov, 0 (loud) to 127 (silent).</param>
+    /// <inheritdoc />
+    /// <remarks>Goes to all subscribers at once; allocates nothing.</remarks>
     [SkipLocalsInit]
     public void Send(ReadOnlySpan<byte> opus, uint samples, byte level)
     {
@@ -43,6 +41,6 @@ internal sealed class InjectedAudio
         }
     }
 
-    /// <summary>Passes over silence: the timestamp moves, nothing is sent.</summary>
+    /// <inheritdoc />
     public void Skip(uint samples) => _timestamp += samples;
 }

@@ -16,7 +16,7 @@ namespace VoicePlatform.MediaServer.Transport;
 /// <c>_gate</c> is taken, never the other way round. <c>_transitions</c> is held while a change of state is told, and taken only by the
 /// transport's threads.
 /// </remarks>
-internal sealed partial class PeerConnection : IAsyncDisposable, ISctpObserver
+internal sealed partial class PeerConnection : IMediaPeer, ISctpObserver
 {
     private const int MaxAddresses = 8;
     private const int MaxCandidateLength = 4_096;

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using VoicePlatform.Host;
@@ -11,8 +12,7 @@ using VoicePlatform.Host;
 namespace VoicePlatform.IntegrationTests.Support;
 
 /// <summary>
-/// The real host on real ports, with the embedded media server and a database of its own. Without the agent's worker: LiveKit's
-/// library allows one engine a process; ./run demo and eng/checks cover the agent from outside.
+/// The real host on real ports, with the embedded media server and a database of its own; without the agent's worker unless asked for.
 /// </summary>
 internal sealed class TestHost : IAsyncDisposable
 {
@@ -36,7 +36,12 @@ internal sealed class TestHost : IAsyncDisposable
 
     public string DataDir => _dataDir;
 
-    public static async Task<TestHost> StartAsync(params (string Name, string Value)[] settings)
+    public static Task<TestHost> StartAsync(params (string Name, string Value)[] settings) => StartAsync(withAgent: false, settings);
+
+    /// <summary>With the agent, over the test process's one engine: conversations are real.</summary>
+    public static Task<TestHost> StartWithAgentAsync(params (string Name, string Value)[] settings) => StartAsync(withAgent: true, settings);
+
+    private static async Task<TestHost> StartAsync(bool withAgent, (string Name, string Value)[] settings)
     {
         var database = await TestDatabase.CreateAsync();
         var dataDir = Directory.CreateTempSubdirectory("vp-test").FullName;
@@ -49,13 +54,24 @@ internal sealed class TestHost : IAsyncDisposable
             ["PORT"] = port.ToString(null, null),
             ["EMBEDDED_LIVEKIT_PORT"] = FreePort().ToString(null, null),
             ["EMBEDDED_MEDIA_UDP_PORT"] = FreePort().ToString(null, null),
+            ["EMBEDDED_SIP_PORT"] = FreePort().ToString(null, null),
+            ["EMBEDDED_SIP_RTP_PORTS"] = "0",
             ["PLATFORM_ADMIN_KEY"] = AdminKey,
             ["LIVEKIT_FFI_LIBRARY"] = "unused",
         });
         builder.Configuration.AddInMemoryCollection(settings.ToDictionary(s => s.Name, s => (string?)s.Value));
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
         var app = StartUp.Build(builder, new Settings(builder.Configuration), services =>
-            services.Remove(services.Single(s => s.ImplementationType?.Name == "AgentService")));
+        {
+            if (withAgent)
+            {
+                services.AddSingleton(Native.Engine);
+            }
+            else
+            {
+                services.Remove(services.Single(s => s.ImplementationType?.Name == "AgentService"));
+            }
+        });
         await app.StartAsync();
         return new TestHost(app, database, $"http://127.0.0.1:{port}", dataDir);
     }

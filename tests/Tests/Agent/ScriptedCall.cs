@@ -20,12 +20,12 @@ internal sealed class ScriptedCall : IAsyncDisposable
     private readonly Dictionary<int, TurnTiming> _turns = [];
     private int _segment;
 
-    public ScriptedCall(AssistantDocument? assistant = null, TimeSpan? maxDuration = null)
+    public ScriptedCall(AssistantDocument? assistant = null, TimeSpan? maxDuration = null, PhoneCall? phone = null)
     {
         Line = new FakeLine(Time);
         var plan = new ConversationPlan(
             "session", "tenant", "room", "caller", assistant ?? new AssistantDocument { Name = "Test", Greeting = new Greeting { Text = "Hello and welcome." } },
-            new Dictionary<string, string>(), maxDuration ?? TimeSpan.FromMinutes(30));
+            new Dictionary<string, string>(), maxDuration ?? TimeSpan.FromMinutes(30), phone);
         Reporter = new Reporter("session", Keep, Time, _ => { }, _ => { });
         Conversation = new Conversation(plan, new Cast(new NoEars(), Mind, Voice), Line, Room, Reporter, Time);
         Running = Conversation.RunAsync(_hungUp.Token);

@@ -1,11 +1,11 @@
 namespace VoicePlatform.MediaServer.Transport.Rtp;
 
 /// <summary>Loss and jitter of one received stream, as RFC 3550 (appendix A) computes them. Written by the receive thread only.</summary>
-internal sealed class ReceptionStatistics
+/// <param name="clockRate">Ticks a second of the RTP timestamps.</param>
+internal sealed class ReceptionStatistics(int clockRate = 48_000)
 {
     /// <summary>A jump of more than this is a restarted sender, not loss.</summary>
     private const int MaxDropout = 3_000;
-    private const int ClockRate = 48_000;
 
     private bool _isStarted;
     private uint _cycles;
@@ -31,7 +31,7 @@ internal sealed class ReceptionStatistics
 
     public void OnPacket(ushort sequence, uint timestamp, long nowMs)
     {
-        var transit = (int)((uint)(nowMs * (ClockRate / 1000)) - timestamp);
+        var transit = (int)((uint)(nowMs * (clockRate / 1000)) - timestamp);
         var ahead = (ushort)(sequence - _highest);
         if (!_isStarted || (ahead > MaxDropout && ahead < 0x1_0000 - MaxDropout))
         {
@@ -56,7 +56,7 @@ internal sealed class ReceptionStatistics
         _lastTransit = transit;
 
         // A silent sender's timestamps jump with the silence; a second and more is no jitter.
-        if (difference < ClockRate)
+        if (difference < clockRate)
         {
             _jitter += (difference - _jitter) / 16;
         }

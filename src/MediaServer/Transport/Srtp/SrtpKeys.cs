@@ -7,6 +7,10 @@ internal enum SrtpProfile
 {
     None = 0,
     Aes128CmSha1 = 1,
+
+    /// <summary>With tags of 32 bits for RTP; only telephones ask for it.</summary>
+    Aes128CmSha1Short = 2,
+
     AeadAes128Gcm = 7,
 }
 

@@ -22,6 +22,9 @@ internal sealed class Conversation : IReplyObserver
     private static readonly TimeSpan LongestWaitForCaller = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan LongestEnding = TimeSpan.FromSeconds(5);
 
+    // Whoever asked to wait may take this long before the assistant asks whether somebody is there.
+    private static readonly TimeSpan WaitPatience = TimeSpan.FromMinutes(2);
+
     private readonly Channel<ConversationEvent> _mailbox = Channel.CreateBounded<ConversationEvent>(
         new BoundedChannelOptions(MailboxCapacity) { SingleReader = true });
     private readonly ConversationPlan _plan;
@@ -32,7 +35,9 @@ internal sealed class Conversation : IReplyObserver
     private readonly TimeProvider _clock;
     private readonly TurnMachine _turns;
     private readonly TurnTimings _timings;
-    private readonly List<Said> _history = [];
+    private readonly MachineWatch _machine;
+    private readonly Keypad _keypad = new();
+    private readonly Transcript _transcript;
     private readonly Dictionary<(string, string, string), UsageTotal> _used = [];
     private readonly Lock _usedLock = new();            // Guards _used: replies tell their usage on tasks of their own.
     private readonly HashSet<Reply> _cutReplies = [];
@@ -40,15 +45,14 @@ internal sealed class Conversation : IReplyObserver
     private readonly List<Task> _ending = [];
     private Reply? _reply;
     private Speculation? _speculation;
-    private SpokenLine? _spoken;
-    private int _turn;
-    private int _seq;
     private int _failures;                              // Answers in a row that failed.
     private int _reprompts;
     private bool _isApology;
     private bool _callerReady;
     private DateTimeOffset _startedAt;
     private DateTimeOffset _lastActivity;
+    private DateTimeOffset _patientUntil;               // Somebody asked to wait until then.
+    private bool _isOnHold;                             // By the exchange: nothing said now would be heard.
     private string? _endAfterReply;
 
     public Conversation(ConversationPlan plan, Cast cast, IAudioOut line, IRoomVoice room, Reporter reporter, TimeProvider clock)
@@ -56,6 +60,8 @@ internal sealed class Conversation : IReplyObserver
         (_plan, _cast, _line, _room, _reporter, _clock) = (plan, cast, line, room, reporter, clock);
         _turns = new TurnMachine(plan.Assistant.Turn, plan.Assistant.Interruption);
         _timings = new TurnTimings(clock);
+        _transcript = new Transcript(reporter, room, clock);
+        _machine = new MachineWatch(plan.Phone);
         _createdAt = _lastActivity = Now;
     }
 
@@ -118,8 +124,7 @@ internal sealed class Conversation : IReplyObserver
             if (_turns.Text.Length > 0)
             {
                 // Understood, and not answered any more.
-                var since = _turns.TurnSince ?? Now;
-                Keep(_turns.TakeTurn(), since);
+                KeepTurn();
             }
 
             Discard();
@@ -169,7 +174,8 @@ internal sealed class Conversation : IReplyObserver
                 return stop.Reason;
             case ConversationEvent.SpeechStarted started:
                 Touch();
-                _reprompts = 0;
+                (_reprompts, _patientUntil) = (0, default);
+                _machine.OnSound();
                 Discard();
                 Follow(_turns.OnStarted(started.At));
                 break;
@@ -178,14 +184,20 @@ internal sealed class Conversation : IReplyObserver
                 break;
             case ConversationEvent.SpeechStopped stopped:
                 Touch();
+                _machine.OnSilence(stopped.LastSound);
                 Follow(_turns.OnStopped(stopped.LastSound));
                 break;
             case ConversationEvent.Heard { Transcription: Transcription.Partial partial }:
-                ShowCaller(partial.Text, final: false);
+                _transcript.CallerIsSaying(partial.Text);
                 Follow(_turns.OnPartial(partial.Text, AgentSpeaks));
                 break;
             case ConversationEvent.Heard { Transcription: Transcription.Final final }:
                 _timings.Recognised(final.Took);
+                if (_machine.IsMachine($"{_turns.Text} {final.Text}", Now))
+                {
+                    return MeetMachine(final.Text);
+                }
+
                 Follow(_turns.OnFinal(final.Text, Now, AgentSpeaks));
                 Speculate();
                 break;
@@ -197,8 +209,29 @@ internal sealed class Conversation : IReplyObserver
                 CutReply();
                 Answer(wrote.Text, Now);
                 break;
+            case ConversationEvent.Pressed pressed when _endAfterReply is null && _callerReady:
+                Touch();
+                _reprompts = 0;
+                CutReply();
+                if (_keypad.Press(pressed.Key, Now) is { } keys)
+                {
+                    Answer(keys, Now);
+                }
+
+                break;
+            case ConversationEvent.Held held:
+                _isOnHold = held.IsOnHold;
+                Touch();
+                break;
+            case ConversationEvent.Beeped when _machine.IsWaiting:
+                LeaveMessage();
+                break;
+            case ConversationEvent.Say say when _endAfterReply is null && _callerReady:
+                Start(Reply.Fixed(say.Text));
+                break;
             case ConversationEvent.SentenceBegan began when began.Reply == _reply:
-                Told(began.Sentence);
+                Touch();
+                _transcript.AssistantBegins(began.Sentence);
                 break;
             case ConversationEvent.ReplyEnded ended:
                 return ReplyEnded(ended.Reply, ended.Error);
@@ -221,6 +254,7 @@ internal sealed class Conversation : IReplyObserver
     {
         _callerReady = true;
         _startedAt = Touch();
+        _machine.OnAnswered(_startedAt);
         _reporter.CallerIsPresent();
     }
 
@@ -240,13 +274,12 @@ internal sealed class Conversation : IReplyObserver
 
     private void Follow(TurnSignal signal)
     {
-        if (_endAfterReply is not null)
+        if (_endAfterReply is not null || _machine.IsWaiting)
         {
-            // The goodbye is said to its end. What the caller still says is kept, and not answered.
+            // The goodbye is said to its end, and a machine to its beep. What is still said is kept, and not answered.
             if (signal is TurnSignal.EndOfTurn)
             {
-                var since = _turns.TurnSince ?? Now;
-                Keep(_turns.TakeTurn(), since);
+                KeepTurn();
             }
 
             return;
@@ -266,10 +299,15 @@ internal sealed class Conversation : IReplyObserver
                 Follow(_turns.OnTime(Now, agentSpeaks: false));
                 break;
             case TurnSignal.EndOfTurn:
+                if (HasOtherThanAnAnswer(_turns.Text))
+                {
+                    break;
+                }
+
                 var (lastSound, began) = (_turns.LastSound ?? Now, _turns.TurnSince ?? Now);
                 var text = _turns.TakeTurn();
                 CutReply();
-                _timings.TurnDecided(_turn + 1, lastSound, Now);
+                _timings.TurnDecided(_transcript.Turn + 1, lastSound, Now);
                 Answer(text, began);
                 break;
             case TurnSignal.Unheard:
@@ -283,6 +321,56 @@ internal sealed class Conversation : IReplyObserver
         }
     }
 
+    /// <summary>Whether what the caller said ends the call or asks to wait, rather than for an answer; then that is done.</summary>
+    private bool HasOtherThanAnAnswer(string text)
+    {
+        if (Cues.HasAny(text, _plan.Assistant.EndCallPhrases))
+        {
+            KeepTurn();
+            SayGoodbye("Goodbye.", EndReasons.AssistantEnded);
+            return true;
+        }
+
+        var isQueue = Cues.IsQueue(text);
+        if (_plan.Phone is null || !(isQueue || Cues.AsksToWait(text)))
+        {
+            return false;
+        }
+
+        KeepTurn();
+        _patientUntil = Now + WaitPatience;
+        _reporter.Note("call.waiting", isQueue ? "A queue's announcement." : "The caller asked to wait.");
+        if (!isQueue)
+        {
+            Start(Reply.Fixed("Of course, I will wait."));
+        }
+
+        return true;
+    }
+
+    /// <summary>An answering machine took the call. Answers why the conversation is over, if it is.</summary>
+    private string? MeetMachine(string text)
+    {
+        _ = _turns.OnFinal(text, Now, agentSpeaks: false);
+        KeepTurn();
+        CutReply();
+        Discard();
+        _reporter.Note("voicemail.detected", "An answering machine took the call.");
+        if (_machine.Action is Contracts.Assistants.VoicemailAction.HangUp)
+        {
+            return EndReasons.Voicemail;
+        }
+
+        _machine.AwaitBeep(Now, _turns.CallerSpeaks);
+        return null;
+    }
+
+    private void LeaveMessage()
+    {
+        _machine.OnMessage();
+        SayGoodbye(_machine.Message, EndReasons.Voicemail);
+    }
+
     private void Answer(string text, DateTimeOffset since)
     {
         if (!_callerReady)
@@ -291,7 +379,7 @@ internal sealed class Conversation : IReplyObserver
             Begin();
         }
 
-        Keep(text, since);
+        _transcript.CallerSaid(text, since, _turns.LastSound);
         var answer = _speculation is { } ready && ready.Text == text
             ? ready.TakeAsync(CancellationToken.None)
             : _cast.Mind.AnswerAsync(PromptFor(text), CancellationToken.None);
@@ -301,19 +389,18 @@ internal sealed class Conversation : IReplyObserver
         }
 
         Discard();
-        _history.Add(new(Speaker.User, text));
+        _transcript.Remember(text);
         Start(answer);
     }
 
-    /// <summary>A turn of the caller, for the transcript.</summary>
-    private void Keep(string text, DateTimeOffset since)
+    /// <summary>What the caller said stands in the transcript, and is not answered.</summary>
+    private void KeepTurn()
     {
-        _turn++;
-        _reporter.Line(new(++_seq, _turn, Speaker.User, text, since, _turns.LastSound > since ? _turns.LastSound.Value : Now, Interrupted: false));
-        ShowCaller(text, final: true);
+        var since = _turns.TurnSince ?? Now;
+        _transcript.CallerSaid(_turns.TakeTurn(), since, _turns.LastSound);
     }
 
-    private Prompt PromptFor(string text) => new(_plan.Assistant, _plan.Variables, [.. _history], text);
+    private Prompt PromptFor(string text) => new(_plan.Assistant, _plan.Variables, [.. _transcript.History], text);
 
     /// <summary>Everything said so far is understood, and the turn is probably over: the answer may be begun.</summary>
     private void Speculate()
@@ -366,29 +453,8 @@ internal sealed class Conversation : IReplyObserver
     {
         CutReply();
         _room.ShowState("thinking");
-        (_spoken, _isApology) = (null, false);
-        _reply = new Reply(_turn, answer, _cast.Voice, _line, _clock, this);
-    }
-
-    /// <summary>
-    /// A sentence begins to be heard: kept at once, so that a crash loses nothing of it. It counts as interrupted until it is known to
-    /// have been heard to its end.
-    /// </summary>
-    private void Told(string sentence)
-    {
-        Touch();
-        if (_spoken is null)
-        {
-            _room.ShowState("speaking");
-            _spoken = new(++_seq, _turn, Speaker.Agent, sentence, Now, Now, Interrupted: true);
-        }
-        else
-        {
-            _spoken = _spoken with { Text = _spoken.Text + " " + sentence, EndedAt = Now };
-        }
-
-        _reporter.Line(_spoken);
-        _room.ShowText(ofCaller: false, $"agent-{_spoken.Seq}", _spoken.Text, final: false);
+        _isApology = false;
+        _reply = new Reply(_transcript.Turn, answer, _cast.Voice, _line, _clock, this);
     }
 
     private void CutReply()
@@ -402,7 +468,7 @@ internal sealed class Conversation : IReplyObserver
         _cutReplies.Add(reply);
         _reply = null;
         _turns.OnReplyOver();
-        CloseLine(reply, heard, interrupted: true);
+        Close(reply, heard, interrupted: true);
         _room.ShowState("listening");
     }
 
@@ -421,7 +487,7 @@ internal sealed class Conversation : IReplyObserver
         Touch();
         _reply = null;
         _turns.OnReplyOver();
-        CloseLine(reply, reply.Heard, interrupted: error is not null);
+        Close(reply, reply.Heard, interrupted: error is not null);
         Own(reply.DisposeAsync().AsTask());
         if (error is not null)
         {
@@ -441,28 +507,14 @@ internal sealed class Conversation : IReplyObserver
         return null;
     }
 
-    /// <summary>History and transcript keep what was heard, no more.</summary>
-    private void CloseLine(Reply reply, string heard, bool interrupted)
+    private void Close(Reply reply, string heard, bool interrupted)
     {
         if (_timings.Of(reply, interrupted) is { } timing)
         {
             _reporter.Turn(timing);
         }
 
-        if (_spoken is null)
-        {
-            return;
-        }
-
-        _spoken = _spoken with { Text = interrupted ? heard : _spoken.Text, EndedAt = Now, Interrupted = interrupted };
-        _reporter.Line(_spoken);
-        _room.ShowText(ofCaller: false, $"agent-{_spoken.Seq}", _spoken.Text, final: true);
-        if (_spoken.Text.Length > 0)
-        {
-            _history.Add(new(Speaker.Agent, _spoken.Text));
-        }
-
-        _spoken = null;
+        _transcript.AssistantEnds(heard, interrupted);
     }
 
     /// <summary>Silence is never the outcome of a failure: the caller is told. A second failure in a row ends the conversation.</summary>
@@ -506,6 +558,18 @@ internal sealed class Conversation : IReplyObserver
             return null;
         }
 
+        if (_machine.DueAt <= Now)
+        {
+            LeaveMessage();
+            return null;
+        }
+
+        if (_keypad.DueAt <= Now && _endAfterReply is null)
+        {
+            Answer(_keypad.Take(), Now);
+            return null;
+        }
+
         if (IdleAt() is { } idle && idle <= Now)
         {
             Touch();
@@ -526,9 +590,11 @@ internal sealed class Conversation : IReplyObserver
     }
 
     private DateTimeOffset? IdleAt() =>
-        _plan.Assistant.Limits.IdleRepromptS > 0 && _reply is null && !_turns.CallerSpeaks && _turns.Text.Length == 0
-            ? _lastActivity + TimeSpan.FromSeconds(_plan.Assistant.Limits.IdleRepromptS)
+        _plan.Assistant.Limits.IdleRepromptS > 0 && _reply is null && !_turns.CallerSpeaks && _turns.Text.Length == 0 && !_isOnHold && !_machine.IsWaiting
+            ? Later(_lastActivity + TimeSpan.FromSeconds(_plan.Assistant.Limits.IdleRepromptS), _patientUntil)
             : null;
+
+    private static DateTimeOffset Later(DateTimeOffset one, DateTimeOffset other) => one > other ? one : other;
 
     private DateTimeOffset? WakeAt()
     {
@@ -538,7 +604,7 @@ internal sealed class Conversation : IReplyObserver
         }
 
         DateTimeOffset? at = _endAfterReply is null ? _startedAt + _plan.MaxDuration : null;
-        foreach (var other in (ReadOnlySpan<DateTimeOffset?>)[IdleAt(), _turns.WakeAt(AgentSpeaks)])
+        foreach (var other in (ReadOnlySpan<DateTimeOffset?>)[IdleAt(), _turns.WakeAt(AgentSpeaks), _machine.DueAt, _endAfterReply is null ? _keypad.DueAt : null])
         {
             at = at is null || other < at ? other ?? at : at;
         }
@@ -550,7 +616,4 @@ internal sealed class Conversation : IReplyObserver
         at is null ? Timeout.InfiniteTimeSpan : at <= Now ? TimeSpan.Zero : TimeSpan.FromMilliseconds(Math.Ceiling((at.Value - Now).TotalMilliseconds));
 
     private DateTimeOffset Touch() => _lastActivity = Now;
-
-    private void ShowCaller(string text, bool final) => _room.ShowText(ofCaller: true, $"caller-{(final ? _turn : _turn + 1)}", text, final);
-
 }

@@ -27,6 +27,18 @@ internal abstract record ConversationEvent
     /// <summary>The caller wrote instead of speaking.</summary>
     public sealed record Wrote(string Text) : ConversationEvent;
 
+    /// <summary>The caller pressed a key: 0 to 9, *, # or A to D.</summary>
+    public sealed record Pressed(char Key) : ConversationEvent;
+
+    /// <summary>The caller was put on hold by the exchange, or is back.</summary>
+    public sealed record Held(bool IsOnHold) : ConversationEvent;
+
+    /// <summary>An answering machine's tone.</summary>
+    public sealed record Beeped : ConversationEvent;
+
+    /// <summary>Somebody outside has the assistant say something.</summary>
+    public sealed record Say(string Text) : ConversationEvent;
+
     public sealed record SentenceBegan(Reply Reply, string Sentence) : ConversationEvent;
 
     public sealed record ReplyEnded(Reply Reply, Exception? Error) : ConversationEvent;

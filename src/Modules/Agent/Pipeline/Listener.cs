@@ -8,13 +8,14 @@ namespace VoicePlatform.Agent.Pipeline;
 /// Listens to the caller's track: tells speech from silence, hands the recogniser each stretch of speech, from a moment before it
 /// was noticed, and posts what happens.
 /// </summary>
-internal sealed class Listener(Conversation conversation, IRecogniser recogniser, TimeProvider clock)
+internal sealed class Listener(Conversation conversation, IRecogniser recogniser, TimeProvider clock, bool listensForBeeps = false)
 {
     private const int LeadInFrames = 15;        // 300 ms before the detector was sure: soft first sounds
     private const int LongestSegment = 1000;    // 20 s: a recogniser that serves many is not held for ever by one noisy line
 
     private readonly short[] _frame = new short[Pcm.FrameSamples];
     private readonly short[] _leadIn = new short[LeadInFrames * Pcm.FrameSamples];
+    private readonly BeepDetector? _beeps = listensForBeeps ? new BeepDetector() : null;
     private VoiceActivity _voice = new();
     private long _frames;
     private int _segment;
@@ -65,6 +66,11 @@ internal sealed class Listener(Conversation conversation, IRecogniser recogniser
                 recogniser.End();
                 happened = new ConversationEvent.SpeechStopped(clock.GetUtcNow() - TimeSpan.FromMilliseconds(_voice.SilentFrames * Pcm.FrameMs));
                 break;
+        }
+
+        if (_beeps?.Next(frame) is true)
+        {
+            _ = conversation.TryPost(new ConversationEvent.Beeped());
         }
 
         frame.CopyTo(_leadIn.AsSpan((int)(_frames++ % LeadInFrames) * Pcm.FrameSamples));

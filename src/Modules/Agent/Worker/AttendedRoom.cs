@@ -1,3 +1,4 @@
+using VoicePlatform.Agent.Language;
 using VoicePlatform.Agent.Pipeline;
 using VoicePlatform.Agent.Providers;
 using VoicePlatform.Agent.Speech;
@@ -89,6 +90,8 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
     {
         Conversation? conversation = null;
         var cast = CastFor(plan, e => conversation?.Post(new ConversationEvent.ProviderGivenUp(e)));
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var preparing = PrepareGreetingAsync(plan, ref cast, over.Token);
         await using var room = await engine.ConnectAsync(url, token, new RoomOptions(), ct);
         using var source = engine.CreateAudioSource(TrackOut.Format);
         var voice = new RoomVoice(room, plan.ParticipantIdentity, _log);
@@ -115,10 +118,11 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
         // The track is there before the caller is: the first word of the greeting finds a listener.
         var track = await room.LocalParticipant.PublishAudioAsync(source, new AudioPublishOptions { Name = "agent" }, ct);
         voice.AgentTrackSid = track.Sid;
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        RemoteControl.Attach(room, plan, conversation);
+        await using var phone = new PhoneReports(plan.SessionId, SendAsync, clock, error => ReportFailed(_log, plan.SessionId, error));
         var showing = voice.RunAsync(over.Token);
         var reporting = reporter.RunAsync(over.Token);
-        var watching = new RoomWatch(room, plan, conversation, recogniser, voice, reporter, clock, _log).RunAsync(over.Token);
+        var watching = new RoomWatch(room, plan, conversation, recogniser, voice, reporter, phone.Tell, clock, _log).RunAsync(over.Token);
         try
         {
             return await conversation.RunAsync(ct);
@@ -127,7 +131,7 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
         {
             await FarewellAsync(voice, showing);
             await over.CancelAsync();
-            await Task.WhenAll(showing, reporting, watching).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.WhenAll(showing, reporting, watching, preparing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             reporter.Usage(recogniser.Usage);
             if (!await reporter.CloseAsync(ct.IsCancellationRequested ? ShutdownPatience : ClosingPatience))
             {
@@ -141,6 +145,27 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
     {
         voice.Complete();
         await showing.WaitAsync(FarewellPatience, clock, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    /// <summary>Who calls somebody has the first words ready when they answer.</summary>
+    private static Task PrepareGreetingAsync(ConversationPlan plan, ref Cast cast, CancellationToken ct)
+    {
+        var greeting = plan.Assistant.Greeting;
+        if (plan.Phone is null || !greeting.SpeakFirst || greeting.Text.Length == 0 || greeting.Mode is not Contracts.Assistants.GreetingMode.Verbatim)
+        {
+            return Task.CompletedTask;
+        }
+
+        var splitter = new SentenceSplitter();
+        List<string> sentences = [.. splitter.Push(greeting.Text)];
+        if (splitter.Flush() is { } last)
+        {
+            sentences.Add(last);
+        }
+
+        var prepared = new PreparedVoice(cast.Voice);
+        cast = cast with { Voice = prepared };
+        return prepared.PrepareAsync(sentences, ct);
     }
 
     /// <exception cref="ProviderException">A provider that was there when the session started is gone.</exception>

@@ -8,7 +8,8 @@ namespace VoicePlatform.Agent.Worker;
 
 /// <summary>Turns what happens in a room into events of its conversation, and has the caller's track listened to.</summary>
 internal sealed partial class RoomWatch(
-    RtcRoom room, ConversationPlan plan, Conversation conversation, IRecogniser recogniser, RoomVoice voice, Reporter reporter, TimeProvider clock, ILogger log)
+    RtcRoom room, ConversationPlan plan, Conversation conversation, IRecogniser recogniser, RoomVoice voice, Reporter reporter, Action<PhoneState> phone,
+    TimeProvider clock, ILogger log)
 {
     private const int LongestMessage = 8_000;
 
@@ -18,11 +19,12 @@ internal sealed partial class RoomWatch(
     private static readonly TimeSpan ComeBackPatience = TimeSpan.FromSeconds(5);
 
     private readonly TaskCompletionSource _heardBySomebody = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Listener _listener = new(conversation, recogniser, clock);
+    private readonly Listener _listener = new(conversation, recogniser, clock, listensForBeeps: plan.Phone is { Direction: CallDirection.Outbound });
     private readonly List<Task> _background = [];
     private Task _listening = Task.CompletedTask;
     private RemoteAudioStream? _ears;
     private string? _heardTrack;
+    private string _callStatus = "";
     private int _arrivals;
 
     /// <summary>Until cancelled or the room is over. Never fails: what goes wrong ends the conversation, and not in silence.</summary>
@@ -33,7 +35,7 @@ internal sealed partial class RoomWatch(
             room.HandleTextStreams("lk.chat", ReadMessageAsync);
             if (room.RemoteParticipants.TryGetValue(plan.ParticipantIdentity, out var early))
             {
-                Arrive(ct);
+                Arrive(early, ct);
                 foreach (var publication in early.Publications.Values)
                 {
                     Listen(publication.Track, ct);
@@ -68,8 +70,14 @@ internal sealed partial class RoomWatch(
     {
         switch (e)
         {
-            case RoomEvent.ParticipantConnected { Participant.Identity: var identity } when identity == plan.ParticipantIdentity:
-                Arrive(ct);
+            case RoomEvent.ParticipantConnected { Participant: var participant } when participant.Identity == plan.ParticipantIdentity:
+                Arrive(participant, ct);
+                break;
+            case RoomEvent.AttributesChanged changed when changed.Participant.Identity == plan.ParticipantIdentity && plan.Phone is not null:
+                await FollowPhoneAsync(changed.Participant.Attributes, ct);
+                break;
+            case RoomEvent.DtmfReceived { Digit: [var key] } pressed when pressed.SenderIdentity == plan.ParticipantIdentity:
+                await conversation.PostAsync(new ConversationEvent.Pressed(key), ct);
                 break;
             case RoomEvent.LocalTrackSubscribed:
                 _heardBySomebody.TrySetResult();
@@ -103,9 +111,47 @@ internal sealed partial class RoomWatch(
     internal static bool ComesBack(DisconnectReason reason) =>
         reason is DisconnectReason.DuplicateIdentity or DisconnectReason.SignalClose or DisconnectReason.StateMismatch or DisconnectReason.Migration;
 
-    private void Arrive(CancellationToken ct)
+    private void Arrive(Participant participant, CancellationToken ct)
     {
         _arrivals++;
+        if (plan.Phone is null)
+        {
+            Greet(ct);
+        }
+        else
+        {
+            _background.Add(FollowPhoneAsync(participant.Attributes, ct).AsTask());
+        }
+    }
+
+    /// <summary>A telephone is in the room from the first ring; somebody is there only when it was answered.</summary>
+    private async ValueTask FollowPhoneAsync(IReadOnlyDictionary<string, string> attributes, CancellationToken ct)
+    {
+        await conversation.PostAsync(new ConversationEvent.Held(attributes.GetValueOrDefault("sip.hold") == "true"), ct);
+        var status = attributes.GetValueOrDefault("sip.callStatus") ?? "";
+        if (status == _callStatus)
+        {
+            return;
+        }
+
+        _callStatus = status;
+        switch (status)
+        {
+            case "dialing":
+                phone(PhoneState.Dialing);
+                break;
+            case "ringing":
+                phone(PhoneState.Ringing);
+                break;
+            case "active":
+                phone(PhoneState.Answered);
+                Greet(ct);
+                break;
+        }
+    }
+
+    private void Greet(CancellationToken ct)
+    {
         _background.Add(GreetWhenHeardAsync());
 
         async Task GreetWhenHeardAsync()

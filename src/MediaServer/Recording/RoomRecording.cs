@@ -1,0 +1,184 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+using VoicePlatform.LiveKit.Protocol;
+using VoicePlatform.MediaServer.Rooms;
+using VoicePlatform.MediaServer.Transport;
+using Room = VoicePlatform.MediaServer.Rooms.Room;
+
+namespace VoicePlatform.MediaServer.Recording;
+
+/// <summary>
+/// Records one room: a hidden participant that hears everybody, a mix that follows the clock, a file that grows by a page a second.
+/// Ends when it is stopped or its room ends, whichever is first.
+/// </summary>
+internal sealed partial class RoomRecording(RecordingPlan plan, TimeProvider clock, ILogger log) : ILocalObserver, IDisposable
+{
+    // Nobody waits for the mix: it may come by rarely, and well behind the sound, so that what was delayed still finds its place.
+    private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan Behind = TimeSpan.FromMilliseconds(500);
+
+    private readonly ConcurrentQueue<Action<Dictionary<string, TrackReel>>> _changes = new();   // from the room's loop to the recorder
+    private readonly CancellationTokenSource _stop = new();
+    private LocalParticipant? _participant;
+
+    /// <summary>Stops soon; what has come until now is kept.</summary>
+    public void Stop()
+    {
+        try
+        {
+            _stop.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It is over already.
+        }
+    }
+
+    public void Dispose() => _stop.Dispose();
+
+    /// <exception cref="RoomClosedException">The room has ended.</exception>
+    public async Task JoinAsync(Room room, CancellationToken ct)
+    {
+        _participant = await room.JoinLocalAsync(
+            new LocalJoin
+            {
+                Identity = plan.EgressId,
+                Kind = ParticipantInfo.Types.Kind.Egress,
+                Permission = new ParticipantPermission { CanSubscribe = true, Hidden = true, Recorder = true },
+            },
+            this,
+            ct);
+        await _participant.ListenAsync(ct);
+    }
+
+    /// <summary>Records to the end.</summary>
+    /// <returns>How much.</returns>
+    /// <exception cref="IOException">The file cannot be written; what was written so far stays.</exception>
+    public async Task<Recorded> RunAsync(Stream file)
+    {
+        var reels = new Dictionary<string, TrackReel>(StringComparer.Ordinal);
+        var over = new List<TrackReel>();
+        using var mix = new Mix(plan.Channels);
+        var writer = await OggOpusWriter.CreateAsync(file, plan.Channels, Mix.Rate, [$"TITLE={plan.RoomName}"], CancellationToken.None);
+        await using var closing = writer;
+        var sums = new int[plan.Channels * Mix.FrameSamples];
+        var startedAt = clock.GetTimestamp();
+        var mixed = 0L;
+        try
+        {
+            using var timer = new PeriodicTimer(Turn, clock);
+            while (true)
+            {
+                var stopped = _stop.IsCancellationRequested;
+                Change(reels, over);
+                var now = clock.GetElapsedTime(startedAt);
+                var due = (long)((now - (stopped ? TimeSpan.Zero : Behind)).TotalSeconds * Mix.Rate);
+                while (mixed + Mix.FrameSamples <= due)
+                {
+                    mixed = await MixFrameAsync(reels.Values.Concat(over), mix, writer, sums, startedAt, mixed);
+                }
+
+                Drop(over, mixed);
+                if (stopped)
+                {
+                    break;
+                }
+
+                await ((Task)timer.WaitForNextTickAsync(_stop.Token).AsTask()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+
+            await writer.CompleteAsync(CancellationToken.None);
+            return new Recorded(writer.Duration, writer.Bytes);
+        }
+        finally
+        {
+            foreach (var reel in reels.Values.Concat(over))
+            {
+                if (reel.Tape.Dropped > 0)
+                {
+                    LogDropped(log, plan.EgressId, reel.Tape.Dropped);
+                }
+
+                reel.Dispose();
+            }
+
+            if (_participant is not null)
+            {
+                await _participant.LeaveAsync(DisconnectReason.ClientInitiated);
+            }
+        }
+    }
+
+    IAudioSink ILocalObserver.OnTrack(ParticipantInfo publisher, TrackInfo track)
+    {
+        var tape = new TrackTape(clock);
+        var isAgent = publisher.Kind is ParticipantInfo.Types.Kind.Agent;
+        var reel = new TrackReel(tape, plan.Channels == 2 && !isAgent ? 1 : 0, clock);
+        _changes.Enqueue(reels => reels[track.Sid] = reel);
+        return tape;
+    }
+
+    void ILocalObserver.OnTrackEnded(string trackSid) => _changes.Enqueue(reels =>
+    {
+        if (reels.TryGetValue(trackSid, out var reel))
+        {
+            reel.IsOver = true;
+        }
+    });
+
+    void ILocalObserver.OnData(DataPacket packet)
+    {
+    }
+
+    void ILocalObserver.OnOthersChanged()
+    {
+    }
+
+    void ILocalObserver.OnLeft(DisconnectReason reason) => Stop();
+
+    private void Change(Dictionary<string, TrackReel> reels, List<TrackReel> over)
+    {
+        while (_changes.TryDequeue(out var change))
+        {
+            change(reels);
+        }
+
+        foreach (var (sid, reel) in reels.Where(r => r.Value.IsOver).ToList())
+        {
+            over.Add(reel);
+            reels.Remove(sid);
+        }
+    }
+
+    private static async ValueTask<long> MixFrameAsync(
+        IEnumerable<TrackReel> reels, Mix mix, OggOpusWriter writer, int[] sums, long startedAt, long mixed)
+    {
+        Array.Clear(sums);
+        foreach (var reel in reels)
+        {
+            reel.Wind(startedAt, mixed);
+            reel.Unwind(sums.AsSpan(reel.Channel * Mix.FrameSamples, Mix.FrameSamples), mixed);
+        }
+
+        await writer.WriteAsync(mix.Encode(sums), samples: 960, CancellationToken.None);
+        return mixed + Mix.FrameSamples;
+    }
+
+    private static void Drop(List<TrackReel> over, long mixed)
+    {
+        foreach (var reel in over.Where(reel => reel.IsEmpty(mixed)).ToList())
+        {
+            over.Remove(reel);
+            reel.Dispose();
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Recording {EgressId} lost {Frames} frames: this machine was too slow")]
+    private static partial void LogDropped(ILogger log, string egressId, long frames);
+}
+
+/// <param name="Channels">1: all mixed; 2: agents left, everybody else right.</param>
+internal sealed record RecordingPlan(string EgressId, string RoomName, int Channels);
+
+/// <param name="Bytes">Of the file.</param>
+internal sealed record Recorded(TimeSpan Duration, long Bytes);

@@ -1,0 +1,162 @@
+using VoicePlatform.Agent.Pipeline;
+using VoicePlatform.Contracts.Assistants;
+using VoicePlatform.Contracts.Sessions;
+
+namespace VoicePlatform.Tests.Agent;
+
+/// <summary>What is different on the telephone: machines, waiting, keys, phrases that end the call.</summary>
+internal sealed class PhoneConversationTests
+{
+    private const string Machine = "you have reached john please leave a message after the tone";
+
+    private static readonly AssistantDocument Assistant = new() { Name = "Test", Greeting = new Greeting { Text = "Hello and welcome." } };
+
+    [Test]
+    public async Task A_machine_is_left_alone_when_that_is_asked_for()
+    {
+        await using var call = new ScriptedCall(phone: Outbound(VoicemailAction.HangUp));
+        await call.PostAsync(new ConversationEvent.CallerReady());
+        await call.UntilAsync(() => call.Room.State == "speaking", "the greeting, which waits for nothing");
+        await call.SayAsync(Machine, seconds: 3);
+        await call.UntilAsync(() => call.Running.IsCompleted, "the end");
+
+        Assert.That(await call.Running, Is.EqualTo(EndReasons.Voicemail));
+        Assert.That(await call.TranscriptAsync(), Does.Contain($"U1: {Machine}"));
+    }
+
+    [Test]
+    public async Task A_message_is_left_after_the_beep()
+    {
+        await using var call = new ScriptedCall(phone: Outbound(VoicemailAction.LeaveMessage));
+        await call.PostAsync(new ConversationEvent.CallerReady());
+        await call.SayAsync(Machine, seconds: 3);
+        await call.PassAsync(0.3);
+        Assert.That(call.Room.Spoken, Has.None.EqualTo("Please call us back."), "Nobody would hear it before the beep.");
+        await call.PostAsync(new ConversationEvent.Beeped());
+        await call.UntilAsync(() => call.Running.IsCompleted, "the end");
+
+        Assert.That(await call.Running, Is.EqualTo(EndReasons.Voicemail));
+        Assert.That((await call.TranscriptAsync())[^1], Is.EqualTo("A1: Please call us back."));
+    }
+
+    [Test]
+    public async Task Without_a_beep_the_message_follows_the_silence_and_is_not_interrupted_by_noise()
+    {
+        await using var call = new ScriptedCall(phone: Outbound(VoicemailAction.LeaveMessage));
+        await call.PostAsync(new ConversationEvent.CallerReady());
+        await call.SayAsync(Machine, seconds: 3);
+        var since = call.Time.GetUtcNow();
+        await call.UntilAsync(() => call.Room.Spoken.Contains("Please call us back."), "the message");
+        Assert.That((call.Time.GetUtcNow() - since).TotalSeconds, Is.EqualTo(2.5).Within(0.3));
+        await call.SayAsync("some noise", seconds: 1);
+        await call.UntilAsync(() => call.Running.IsCompleted, "the end");
+
+        Assert.That(await call.TranscriptAsync(), Does.Contain("A1: Please call us back."), "It was heard to its end.");
+    }
+
+    [Test]
+    public async Task A_person_who_speaks_of_a_mailbox_later_is_a_person()
+    {
+        await using var call = new ScriptedCall(phone: Outbound(VoicemailAction.HangUp));
+        await call.AnswerTheCallAsync();
+        await call.PassAsync(10);
+        await call.SayAsync("yes this is john");
+        await call.PassAsync(25);
+        await call.SayAsync("just put it into my mailbox");
+        await call.UntilAsync(() => call.Mind.Asked.Count == 2, "an answer to both");
+
+        Assert.That(call.Running.IsCompleted, Is.False);
+    }
+
+    [Test]
+    public async Task Nobody_looks_for_machines_on_calls_that_come_in()
+    {
+        await using var call = new ScriptedCall(phone: Outbound(VoicemailAction.HangUp) with { Direction = CallDirection.Inbound });
+        await call.AnswerTheCallAsync();
+        await call.SayAsync(Machine);
+        await call.UntilAsync(() => call.Mind.Asked.Count == 1, "an answer");
+    }
+
+    [Test]
+    public async Task A_phrase_of_the_assistants_ends_the_call()
+    {
+        await using var call = new ScriptedCall(Assistant with { EndCallPhrases = ["good bye"] }, phone: Outbound());
+        await call.AnswerTheCallAsync();
+        await call.SayAsync("goodbyes are hard");
+        await call.UntilAsync(() => call.Mind.Asked.Count == 1 && call.Room.State == "listening", "an answer: that was not the phrase");
+        await call.SayAsync("thank you, good bye!");
+        await call.UntilAsync(() => call.Running.IsCompleted, "the end");
+
+        Assert.That(await call.Running, Is.EqualTo(EndReasons.AssistantEnded));
+        Assert.That((await call.TranscriptAsync())[^2..], Is.EqualTo(["U2: thank you, good bye!", "A2: Goodbye."]));
+    }
+
+    [Test]
+    public async Task Who_asks_to_wait_is_given_time()
+    {
+        await using var call = new ScriptedCall(phone: Outbound());
+        await call.AnswerTheCallAsync();
+        await call.SayAsync("hold on one moment please");
+        await call.UntilAsync(() => call.Room.Spoken.Contains("Of course, I will wait."), "a word");
+        await call.PassAsync(50);
+        Assert.That(call.Room.Spoken, Has.None.EqualTo("Are you still there?"));
+        await call.SayAsync("i am back");
+        await call.UntilAsync(() => call.Mind.Asked.Count == 1, "an answer");
+    }
+
+    [Test]
+    public async Task A_queue_is_not_talked_to()
+    {
+        await using var call = new ScriptedCall(phone: Outbound());
+        await call.AnswerTheCallAsync();
+        var spoken = call.Room.Spoken.Length;
+        await call.SayAsync("all of our agents are busy your call is important to us");
+        await call.PassAsync(20);
+
+        Assert.That(call.Room.Spoken, Has.Length.EqualTo(spoken));
+        Assert.That(call.Mind.Asked, Is.Empty);
+    }
+
+    [Test]
+    public async Task On_hold_nobody_is_asked_whether_they_are_there()
+    {
+        await using var call = new ScriptedCall(phone: Outbound());
+        await call.AnswerTheCallAsync();
+        await call.PostAsync(new ConversationEvent.Held(true));
+        await call.PassAsync(50);
+        Assert.That(call.Room.Spoken, Has.None.EqualTo("Are you still there?"));
+        await call.PostAsync(new ConversationEvent.Held(false));
+        await call.UntilAsync(() => call.Room.Spoken.Contains("Are you still there?"), "the question, when somebody could hear it");
+    }
+
+    [Test]
+    public async Task Keys_are_an_answer()
+    {
+        await using var call = new ScriptedCall(phone: Outbound());
+        await call.AnswerTheCallAsync();
+        foreach (var key in "42#")
+        {
+            await call.PostAsync(new ConversationEvent.Pressed(key));
+        }
+
+        await call.UntilAsync(() => call.Mind.Asked.Count == 1 && call.Room.State == "listening", "an answer");
+        await call.PostAsync(new ConversationEvent.Pressed('1'));
+        await call.UntilAsync(() => call.Mind.Asked.Count == 2, "an answer without '#'");
+
+        Assert.That(call.Mind.Asked.Select(asked => asked.Text), Is.EqualTo(["42", "1"]));
+    }
+
+    [Test]
+    public async Task Somebody_outside_can_have_the_assistant_say_something()
+    {
+        await using var call = new ScriptedCall(phone: Outbound());
+        await call.AnswerTheCallAsync();
+        await call.PostAsync(new ConversationEvent.Say("A colleague will join us."));
+        await call.UntilAsync(() => call.Room.Spoken.Contains("A colleague will join us.") && call.Room.State == "listening", "it");
+
+        Assert.That((await call.TranscriptAsync())[^1], Is.EqualTo("A0: A colleague will join us."));
+    }
+
+    private static PhoneCall Outbound(VoicemailAction action = VoicemailAction.None) =>
+        new("call", CallDirection.Outbound, "+15550100", "+15550177", new VoicemailSettings(action, "Please call us back."));
+}
