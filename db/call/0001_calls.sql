@@ -120,8 +120,8 @@ CREATE TABLE call.events (
   PRIMARY KEY (call_id, seq)
 );
 
--- Claims up to p_limit calls and writes their attempts. Lanes take turns, the one that waited longest first, each with an equal
--- share of what is asked for; what a lane leaves goes to the others in the next pass. Two diallers never work on one tenant at a
+-- Claims up to p_limit calls and writes their attempts. Lanes take turns, the one that waited longest first, each with a share of
+-- what is asked for; what a lane leaves goes to the others in the next pass. Two diallers never work on one tenant at a
 -- time, so that its limit holds.
 CREATE FUNCTION call.claim(p_now timestamptz, p_limit int, p_tenant_limit int, p_lease interval)
 RETURNS TABLE (call_id text, tenant_id text, trunk_id text, attempt int) LANGUAGE plpgsql AS $$
@@ -138,11 +138,13 @@ DECLARE
 BEGIN
   UPDATE call.queue SET is_due = true WHERE call_id IN (SELECT q.call_id FROM call.queue q WHERE NOT q.is_due AND q.due_at <= p_now LIMIT 5000 FOR UPDATE SKIP LOCKED);
 
-  SELECT count(*) INTO waiting FROM call.lanes l WHERE l.next_at <= p_now AND EXISTS (SELECT FROM call.queue q WHERE q.trunk_id = l.trunk_id AND q.is_due);
+  -- At least ten a lane, so that a pass visits few of many: the others, having waited longer, are first in the next one.
+  SELECT count(*) INTO waiting FROM (
+    SELECT FROM call.lanes l WHERE l.next_at <= p_now AND EXISTS (SELECT FROM call.queue q WHERE q.trunk_id = l.trunk_id AND q.is_due) LIMIT p_limit) ready;
   IF waiting = 0 THEN
     RETURN;
   END IF;
-  share := greatest(1, p_limit / waiting);
+  share := greatest(least(10, p_limit), p_limit / waiting);
 
   FOR lane IN
     SELECT l.* FROM call.lanes l

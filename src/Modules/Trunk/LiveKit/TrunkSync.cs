@@ -19,6 +19,8 @@ internal sealed partial class TrunkSync(
     private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan FullInterval = TimeSpan.FromMinutes(2);
 
+    private string? _complaint;
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var fullDue = clock.GetUtcNow();
@@ -29,6 +31,7 @@ internal sealed partial class TrunkSync(
                 var full = clock.GetUtcNow() >= fullDue;
                 if (await PassAsync(full, stoppingToken) && full)
                 {
+                    _complaint = null;
                     fullDue = clock.GetUtcNow() + FullInterval;
                 }
             }
@@ -38,7 +41,7 @@ internal sealed partial class TrunkSync(
             }
             catch (LiveKitApiException e)
             {
-                NotReached(log, e.Message);
+                await ComplainAsync(e.Message, stoppingToken);
             }
             catch (Exception e)
             {
@@ -53,6 +56,27 @@ internal sealed partial class TrunkSync(
             {
                 return;
             }
+        }
+    }
+
+    /// <summary>Said once, and kept with every trunk that waits: whoever looks at it learns why.</summary>
+    private async Task ComplainAsync(string reason, CancellationToken ct)
+    {
+        if (_complaint != reason)
+        {
+            NotReached(log, reason);
+        }
+
+        _complaint = reason;
+        try
+        {
+            await using var note = source.CreateCommand("UPDATE trunk.trunks SET sync_error = $1 WHERE synced_revision <> revision AND sync_error IS DISTINCT FROM $1");
+            note.Parameters.Add(new() { Value = reason });
+            await note.ExecuteNonQueryAsync(ct);
+        }
+        catch (Exception e) when (!ct.IsCancellationRequested)
+        {
+            Failed(log, e);
         }
     }
 
