@@ -208,6 +208,33 @@ internal sealed class OutboundCallTests
     }
 
     [Test]
+    public async Task Calls_are_listed_by_page_and_filter_with_what_happened_to_them()
+    {
+        _bench.LiveKit.OnDial = (request, _) => request.SipCallTo == "+15550188" ? throw TwirpRefusal.Sip(486, "Busy Here") : Task.CompletedTask;
+        var busy = await _bench.CallAsync(new { to_number = "+15550188" });
+        await _bench.UntilAsync(busy, "busy");
+        var second = await _bench.CallAsync();
+        await _bench.UntilAsync(second, "in_progress");
+
+        var page = await _bench.Tenant.GetAsync("/v1/calls?limit=1");
+        Assert.That((page.Body!["data"]![0]!["id"]!.GetValue<string>(), page.Get<bool>("has_more")), Is.EqualTo((second, true)));
+        page = await _bench.Tenant.GetAsync($"/v1/calls?limit=1&starting_after={page.Get<string>("next_cursor")}");
+        Assert.That((page.Body!["data"]![0]!["id"]!.GetValue<string>(), page.Get<bool>("has_more")), Is.EqualTo((busy, false)));
+        Assert.That(await IdsAsync("status=busy"), Is.EqualTo(new[] { busy }));
+        Assert.That(await IdsAsync("direction=inbound"), Is.Empty);
+        Assert.That(await IdsAsync($"assistant_id={_bench.Assistant}&from=2020-01-01T00:00:00Z"), Has.Count.EqualTo(2));
+        Assert.That(await IdsAsync("to=2020-01-01T00:00:00Z"), Is.Empty);
+        Assert.That((await _bench.Tenant.GetAsync("/v1/calls?status=lost")).Fields, Is.EqualTo(new[] { "status" }));
+
+        var events = (await _bench.Tenant.GetAsync($"/v1/calls/{busy}/events")).Body!["data"]!.AsArray();
+        Assert.That(events.Select(e => e!["kind"]!.GetValue<string>()), Is.EqualTo(new[] { "call.queued", "attempt.started", "attempt.ended", "call.ended" }));
+        Assert.That((await _bench.Tenant.GetAsync($"/v1/calls/{busy}/cost")).Get<long>("amount"), Is.Zero);
+
+        async Task<List<string>> IdsAsync(string filter) =>
+            (await _bench.Tenant.GetAsync($"/v1/calls?{filter}")).Body!["data"]!.AsArray().Select(c => c!["id"]!.GetValue<string>()).ToList();
+    }
+
+    [Test]
     public async Task Another_tenants_things_are_not_there()
     {
         var stranger = await _bench.Host.SignUpAsync("Stranger");
