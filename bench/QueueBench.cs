@@ -91,7 +91,7 @@ internal static class QueueBench
               FROM generate_series(1, $2) i RETURNING id, tenant_id, trunk_id),
             laned AS (
               INSERT INTO call.lanes (trunk_id, tenant_id, next_at, served_at) SELECT DISTINCT trunk_id, tenant_id, now() - interval '1 s', now() - interval '1 s' FROM made)
-            INSERT INTO call.queue (call_id, trunk_id, priority, due_at, is_due) SELECT id, trunk_id, 0, now() - interval '1 ms', false FROM made
+            INSERT INTO call.queue (call_id, trunk_id, priority, due_at, is_due) SELECT id, trunk_id, 0, now() - interval '1 ms', true FROM made
             """);
         fill.Parameters.Add(new() { Value = tenant });
         fill.Parameters.Add(new() { Value = calls });

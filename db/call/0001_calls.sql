@@ -21,6 +21,7 @@ CREATE TABLE call.calls (
   overrides           jsonb,
   voicemail           jsonb NOT NULL,
   retry               jsonb NOT NULL,          -- max_attempts, on, delay_s
+  priority            int NOT NULL DEFAULT 0,
   schedule_at         timestamptz,
   expires_at          timestamptz,             -- outbound: not dialled by then, it is given up
   ring_timeout_s      int NOT NULL,

@@ -17,6 +17,7 @@ CREATE TABLE trunk.trunks (
   numbers           text[] NOT NULL,         -- E.164: what calls may show, or what the provider sends here
   auth_username     text NOT NULL,
   auth_password     bytea,                   -- sealed
+  register          boolean NOT NULL,        -- outbound: the provider sends calls only to who is registered there
   media_encryption  text NOT NULL CHECK (media_encryption IN ('disable', 'allow', 'require')),
   allowed_addresses text[] NOT NULL,         -- CIDR; from where an inbound trunk takes calls
   max_concurrent    int,

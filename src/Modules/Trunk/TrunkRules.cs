@@ -31,6 +31,10 @@ internal sealed partial class TrunkRules : AbstractValidator<TrunkSettings>
         RuleFor(t => t.AllowedAddresses).NotNull().Must(a => a is null || a.Count <= MaxAddresses).WithMessage($"There may be up to {MaxAddresses} addresses.");
         RuleForEach(t => t.AllowedAddresses).Must(a => IPAddress.TryParse(a, out _) || IPNetwork.TryParse(a, out _))
             .WithMessage("An allowed address is an IP address or a range such as 54.172.60.0/30.");
+        RuleFor(t => t.AllowedAddresses).NotEmpty().When(t => t.Direction is TrunkDirection.Inbound && string.IsNullOrEmpty(t.Auth?.Username))
+            .WithMessage("An inbound trunk says who may call: 'allowed_addresses' (the provider lists its own), or 'auth' with username and password.");
+        RuleFor(t => t.Register).Equal(false).When(t => t.Direction is TrunkDirection.Inbound || string.IsNullOrEmpty(t.Auth?.Username))
+            .WithMessage("'register' is for outbound trunks with 'auth': the provider is told who registers.");
         RuleFor(t => t.MaxConcurrent).InclusiveBetween(1, 10_000);
         RuleFor(t => t.CallsPerSecond).InclusiveBetween(0.01, 1_000);
         RuleFor(t => t.Transport).NotEqual(Transport.Udp).When(t => t is { Type: TrunkType.Exotel, Direction: TrunkDirection.Outbound } && !IsLoopback(t.Address))

@@ -19,6 +19,12 @@ internal sealed record TrunkSettings
     /// <summary>E.164. Outbound: what calls may show. Inbound: what the provider sends here; routed numbers are added by themselves.</summary>
     public IReadOnlyList<string> Numbers { get; init; } = [];
     public TrunkAuth? Auth { get; init; }
+
+    /// <summary>
+    /// Outbound: stay registered at the address with username and password, for providers that send calls only to who is. The embedded
+    /// media server does; LiveKit's own SIP service has no such thing.
+    /// </summary>
+    public bool Register { get; init; }
     public MediaEncryption MediaEncryption { get; init; } = MediaEncryption.Disable;
 
     /// <summary>Addresses or CIDR ranges from which an inbound trunk takes calls; none: from anywhere.</summary>
@@ -39,6 +45,7 @@ internal sealed record TrunkSettings
         Transport = t.Transport,
         Numbers = t.Numbers,
         Auth = t.AuthUsername.Length == 0 && t.AuthPassword is null ? null : new(t.AuthUsername, t.AuthPassword is null ? null : Hidden),
+        Register = t.Register,
         MediaEncryption = t.MediaEncryption,
         AllowedAddresses = t.AllowedAddresses,
         MaxConcurrent = t.MaxConcurrent,

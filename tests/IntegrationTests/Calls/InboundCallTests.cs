@@ -79,7 +79,7 @@ internal sealed class InboundCallTests
     public async Task Without_credits_the_caller_hears_busy_and_the_record_says_why()
     {
         await using var poor = await PhoneBench.StartAsync(("BILLING_SIGNUP_CREDITS", "0"));
-        var trunk = (await poor.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound" })).Get<string>("id");
+        var trunk = (await poor.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound", allowed_addresses = new[] { "127.0.0.0/8" } })).Get<string>("id");
         await poor.Tenant.PostAsync("/v1/numbers", new { number = Number, trunk_id = trunk, assistant_id = poor.Assistant });
         Assert.That(async () => (await poor.Tenant.GetAsync($"/v1/trunks/{trunk}")).Body!["sync"]!["status"]!.GetValue<string>(), Is.EqualTo("synced").After(5000, 50));
         poor.LiveKit.Rooms["call-d1"] = [];
@@ -136,7 +136,7 @@ internal sealed class InboundCallTests
     {
         var own = new ApiKey("APIown", "secret-of-seed-001s-own-webhook");
         await using var bench = await PhoneBench.StartAsync(("LIVEKIT_WEBHOOK_API_KEY", own.Id), ("LIVEKIT_WEBHOOK_API_SECRET", own.Secret));
-        var trunk = (await bench.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound" })).Get<string>("id");
+        var trunk = (await bench.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound", allowed_addresses = new[] { "127.0.0.0/8" } })).Get<string>("id");
         await bench.Tenant.PostAsync("/v1/numbers", new { number = Number, trunk_id = trunk, assistant_id = bench.Assistant });
         Assert.That(async () => (await bench.Tenant.GetAsync($"/v1/trunks/{trunk}")).Body!["sync"]!["status"]!.GetValue<string>(), Is.EqualTo("synced").After(5000, 50));
         var ring = PhoneBench.Ring("call-h1", bench.LiveKit.InboundTrunks.Keys.Single(), Number);

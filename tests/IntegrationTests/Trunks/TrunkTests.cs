@@ -83,6 +83,24 @@ internal sealed class TrunkTests
     }
 
     [Test]
+    public async Task An_inbound_trunk_says_who_may_call()
+    {
+        var open = await _bench.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound" });
+        Assert.That((open.Status, open.Fields.First()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "allowed_addresses")), open.Body?.ToJsonString());
+        Assert.That((await _bench.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound", auth = new { username = "ada", password = "secret" } })).Status, Is.EqualTo(HttpStatusCode.Created));
+    }
+
+    [Test]
+    public async Task A_trunk_that_registers_tells_the_media_server_so()
+    {
+        var nobody = await _bench.Tenant.PostAsync("/v1/trunks", new { name = "T", address = "pbx.example.com", numbers = new[] { PhoneBench.From }, register = true });
+        Assert.That((nobody.Status, nobody.Fields.First()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "register")), nobody.Body?.ToJsonString());
+        var id = (await _bench.Tenant.PostAsync("/v1/trunks", new { name = "T", address = "pbx.example.com", numbers = new[] { PhoneBench.From }, register = true, auth = new { username = "ada", password = "secret" } })).Get<string>("id");
+        await SyncedAsync(id);
+        Assert.That(OnServer(id)!.Metadata, Does.Contain("\"sip_register\":true"));
+    }
+
+    [Test]
     public async Task An_inbound_trunk_is_there_with_its_numbers_and_its_rule_and_goes_with_the_last_number()
     {
         var trunk = (await _bench.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound", allowed_addresses = new[] { "54.172.60.0/30" } })).Get<string>("id");
@@ -98,7 +116,7 @@ internal sealed class TrunkTests
         Assert.That((rule.TrunkIds.Single(), rule.Rule.DispatchRuleIndividual.RoomPrefix), Is.EqualTo((there.SipTrunkId, "call-")));
 
         var stranger = await _bench.Host.SignUpAsync("Stranger");
-        var theirs = (await stranger.PostAsync("/v1/trunks", new { name = "In", direction = "inbound" })).Get<string>("id");
+        var theirs = (await stranger.PostAsync("/v1/trunks", new { name = "In", direction = "inbound", allowed_addresses = new[] { "127.0.0.0/8" } })).Get<string>("id");
         var assistant = await stranger.CreateAssistantAsync();
         Assert.That((await stranger.PostAsync("/v1/numbers", new { number = "+15550200", trunk_id = theirs, assistant_id = assistant })).Code, Is.EqualTo("number.taken"));
         Assert.That((await stranger.PostAsync("/v1/numbers", new { number = "+15550201", trunk_id = trunk, assistant_id = assistant })).Fields, Is.EqualTo(new[] { "trunk_id" }));

@@ -41,6 +41,7 @@ internal sealed class Call
     public string? Overrides { get; private init; }
     public string Voicemail { get; private init; } = "{}";
     public string Retry { get; private init; } = "{}";
+    public int Priority { get; private init; }
     public DateTimeOffset? ScheduleAt { get; private init; }
     public DateTimeOffset? ExpiresAt { get; private set; }
     public int RingTimeoutS { get; private init; }
@@ -108,6 +109,7 @@ internal sealed class Call
             Overrides = request.AssistantOverrides?.GetRawText(),
             Voicemail = Json.Write(request.Voicemail ?? document.Voicemail),
             Retry = Json.Write(request.Retry ?? new()),
+            Priority = request.Priority,
             ScheduleAt = request.ScheduleAt,
             ExpiresAt = (request.ScheduleAt > now ? request.ScheduleAt.Value : now) + TimeSpan.FromSeconds(request.QueueTtlS ?? OutboundRequest.DefaultQueueTtlS),
             RingTimeoutS = request.RingTimeoutS ?? OutboundRequest.DefaultRingTimeoutS,

@@ -58,7 +58,7 @@ internal sealed class FinishAttemptHandler(CallDb db, UnitOfWork unit, IMediator
             var due = now + TimeSpan.FromSeconds(call.RetryRule.DelayS);
             call.Requeue(due);
             await db.SaveChangesAsync(cancellationToken);
-            await unit.EnqueueAsync(call.Id, call.TrunkId, 0, due, now, cancellationToken);
+            await unit.EnqueueAsync(call.Id, call.TrunkId, call.Priority, due, now, cancellationToken);
             return default(Done);
         }
 
@@ -106,7 +106,7 @@ internal sealed class PutOffHandler(CallDb db, UnitOfWork unit, IMediator mediat
 
         call.Requeue(null);
         await db.SaveChangesAsync(cancellationToken);
-        await unit.EnqueueAsync(call.Id, call.TrunkId, 0, now + request.For, now, cancellationToken);
+        await unit.EnqueueAsync(call.Id, call.TrunkId, call.Priority, now + request.For, now, cancellationToken);
         return default(Done);
     }
 }

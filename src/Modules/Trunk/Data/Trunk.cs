@@ -24,6 +24,9 @@ internal sealed class Trunk
 
     /// <summary>Sealed for this trunk's id.</summary>
     public byte[]? AuthPassword { get; private set; }
+
+    /// <summary>The media server keeps itself registered at the provider (REGISTER).</summary>
+    public bool Register { get; private set; }
     public MediaEncryption MediaEncryption { get; private set; }
     public List<string> AllowedAddresses { get; private set; } = [];
     public int? MaxConcurrent { get; private set; }
@@ -52,6 +55,7 @@ internal sealed class Trunk
         (Name, Type, Direction, Address, Transport) = (settings.Name, settings.Type, settings.Direction, settings.Address, settings.Transport);
         (Numbers, AllowedAddresses) = ([.. settings.Numbers], [.. settings.AllowedAddresses]);
         (MediaEncryption, MaxConcurrent, CallsPerSecond) = (settings.MediaEncryption, settings.MaxConcurrent, settings.CallsPerSecond);
+        Register = settings.Register;
         AuthUsername = settings.Auth?.Username ?? "";
         AuthPassword = settings.Auth?.Password switch
         {

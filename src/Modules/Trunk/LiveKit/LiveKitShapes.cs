@@ -9,7 +9,7 @@ internal sealed class LiveKitShapes(string installation, SecretBox box)
     /// <summary>Inbound calls come into rooms of this prefix, each of its own.</summary>
     public const string RoomPrefix = "call-";
 
-    public string MetadataOf(Trunk trunk) => Json.Write(new Mark(trunk.Id, installation));
+    public string MetadataOf(Trunk trunk) => Json.Write(new Mark(trunk.Id, installation, trunk.Register));
 
     /// <summary>The trunk that something on the server was made for; null for what another made.</summary>
     public string? OwnerOf(string metadata)
@@ -71,5 +71,6 @@ internal sealed class LiveKitShapes(string installation, SecretBox box)
         _ => SIPMediaEncryption.SipMediaEncryptDisable,
     };
 
-    private sealed record Mark(string TrunkId, string Installation);
+    /// <param name="SipRegister">What the embedded server reads: it has no other field for it.</param>
+    private sealed record Mark(string TrunkId, string Installation, bool SipRegister = false);
 }

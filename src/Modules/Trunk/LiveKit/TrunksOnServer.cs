@@ -48,7 +48,8 @@ internal sealed class TrunksOnServer(LiveKitApi livekit, LiveKitShapes shapes)
         {
             return there.Outbound.FirstOrDefault(t => t.SipTrunkId == trunk.LivekitTrunkId) is { } has
                 && shapes.Outbound(trunk) is var want
-                && (want.Name, want.Address, want.Transport, want.AuthUsername, want.MediaEncryption) == (has.Name, has.Address, has.Transport, has.AuthUsername, has.MediaEncryption)
+                && (want.Name, want.Address, want.Transport, want.AuthUsername, want.MediaEncryption, want.Metadata)
+                    == (has.Name, has.Address, has.Transport, has.AuthUsername, has.MediaEncryption, has.Metadata)
                 && want.Numbers.Equals(has.Numbers);
         }
 
