@@ -62,7 +62,10 @@ internal sealed class DialAttempt(IServiceScopeFactory scopes, TimeProvider cloc
         try
         {
             await livekit.Sip.CreateParticipantAsync(TelephoneOf(dial), CancellationToken.None);
-            await SendAsync(new ReportPhoneState(dial.SessionId, PhoneState.Answered));
+            if (!(await SendAsync(new ReportPhoneState(dial.SessionId, PhoneState.Answered))).IsOk)
+            {
+                await FinishAsync(claim, dial.SessionId, new Outcome(Data.CallStatus.Completed, "hung_up_at_once", Data.Fault.Callee));
+            }
         }
         catch (LiveKitApiException e)
         {

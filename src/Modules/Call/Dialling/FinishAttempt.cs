@@ -46,7 +46,7 @@ internal sealed class FinishAttemptHandler(CallDb db, UnitOfWork unit, IMediator
         await db.Entry(call).ReloadAsync(cancellationToken);
         var now = clock.GetUtcNow();
         var outcome = call.CancelRequestedAt is null ? request.Outcome : Outcome.Canceled with { SipStatusCode = request.Outcome.SipStatusCode, SipReason = request.Outcome.SipReason };
-        if (!await unit.EndAttemptAsync(call.Id, request.Attempt, CallDb.Text(outcome.Status), outcome, now, cancellationToken)
+        if (!await unit.EndAttemptAsync(call.Id, request.Attempt, outcome.Status is CallStatus.Completed ? "answered" : CallDb.Text(outcome.Status), outcome, now, cancellationToken)
             || call.IsOver || call.Attempts != request.Attempt)
         {
             return default(Done);

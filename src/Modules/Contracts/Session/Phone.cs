@@ -41,7 +41,7 @@ public sealed record PhoneSession(string SessionId, string AgentName, int Assist
 
 public enum PhoneState { Dialing, Ringing, Answered }
 
-/// <summary>How far the telephone got, from whoever learns of it first. Telling it twice, or late, changes nothing; answered starts the conversation.</summary>
+/// <summary>How far the telephone got, from whoever learns of it first. Telling it twice, or late, changes nothing; answered starts the conversation, and is refused when that ended before it began.</summary>
 public sealed record ReportPhoneState(string SessionId, PhoneState State) : ICommand<Done>;
 
 /// <summary>The other side's telephone rings. Published inside the transaction that notes it.</summary>

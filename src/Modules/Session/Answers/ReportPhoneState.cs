@@ -16,6 +16,12 @@ internal sealed class ReportPhoneStateHandler(SessionDb db, IMediator mediator, 
             return SessionErrors.NotFound;
         }
 
+        if (session is { Status: SessionStatus.Ended, StartedAt: null } && request.State is PhoneState.Answered)
+        {
+            // Answered and hung up before anybody could take note.
+            return SessionErrors.AlreadyEnded;
+        }
+
         var now = clock.GetUtcNow();
         if (request.State is PhoneState.Answered && session.Start(now))
         {
