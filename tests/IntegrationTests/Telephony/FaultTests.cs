@@ -24,7 +24,7 @@ internal sealed class FaultTests
             await AddAsync("audio that never comes", FaultyManner.Mute, 0, "completed", "line_lost", "carrier");
             await AddAsync("a host that dies", FaultyManner.Vanish, 0, "completed", "line_lost", "carrier");
             await AddAsync("packets are swallowed", FaultyManner.Swallow, 0, "failed", "carrier_unreachable", "carrier");
-            await AddAsync("a closed port", null, 0, "failed", "carrier_unavailable", "carrier");
+            await AddAsync("a closed port", null, 0, "failed", "carrier_unreachable", "carrier");
             await AddAsync("401 without credentials", FaultyManner.Refuse, 401, "failed", "trunk_credentials", "tenant");
             await AddAsync("401 for credentials", FaultyManner.Refuse, 401, "failed", "trunk_credentials", "tenant", new { username = "bistro", password = "wrong" });
             await AddAsync("403", FaultyManner.Refuse, 403, "failed", "trunk_forbidden", "tenant");
