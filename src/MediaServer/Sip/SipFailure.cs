@@ -27,7 +27,7 @@ internal sealed record SipFailure(TwirpCode Code, int Status, string Words, Disc
         486 or 600 => new(TwirpCode.ResourceExhausted, status, words, DisconnectReason.UserRejected),
         403 or 603 or 607 or 608 => new(TwirpCode.PermissionDenied, status, words, DisconnectReason.UserRejected),
         480 or 408 => new(status == 408 ? TwirpCode.DeadlineExceeded : TwirpCode.Unavailable, status, words, DisconnectReason.UserUnavailable),
-        487 => new(TwirpCode.Canceled, status, words, DisconnectReason.UserUnavailable),
+        487 => new(TwirpCode.FailedPrecondition, status, words, DisconnectReason.UserUnavailable),
         401 or 407 => new(TwirpCode.Unauthenticated, status, words, DisconnectReason.SipTrunkFailure),
         404 or 410 or 484 or 604 => new(TwirpCode.NotFound, status, words, DisconnectReason.UserUnavailable),
         400 or 415 or 420 or 488 or 606 => new(TwirpCode.InvalidArgument, status, words, DisconnectReason.SipTrunkFailure),

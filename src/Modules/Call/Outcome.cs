@@ -25,7 +25,16 @@ internal sealed record Outcome(CallStatus Status, string Cause, Fault? Fault = n
     {
         if (e.SipStatusCode is { } code)
         {
-            return OfSip(code, e.SipStatus, rang >= ringTimeout - Tolerance);
+            var isTimeUp = rang >= ringTimeout - Tolerance;
+            return (code, e.Code) switch
+            {
+                // The status that stands for no response at all (RFC 3261 §8.1.3.1); a carrier's own 408 is a deadline of its.
+                (408, "unavailable") => new(CallStatus.Failed, "carrier_unreachable", Data.Fault.Carrier, code, e.SipStatus),
+
+                // Nobody here cancelled it.
+                (487, not "canceled") when !isTimeUp => new(CallStatus.Failed, "terminated", Data.Fault.Carrier, code, e.SipStatus),
+                _ => OfSip(code, e.SipStatus, isTimeUp),
+            };
         }
 
         // Time is up without a final answer of the carrier's: LiveKit gave up ringing.

@@ -27,7 +27,13 @@ internal sealed class TwirpRefusal(HttpStatusCode status, string code, string me
 
     /// <summary>The callee's or carrier's answer to the INVITE.</summary>
     public static TwirpRefusal Sip(int status, string reason) =>
-        new(status == 486 ? HttpStatusCode.TooManyRequests : HttpStatusCode.ServiceUnavailable, status == 486 ? "resource_exhausted" : "unavailable", $"INVITE failed: sip status: {status}: {reason}", status, reason);
+        status switch
+        {
+            486 => new(HttpStatusCode.TooManyRequests, "resource_exhausted", $"INVITE failed: sip status: {status}: {reason}", status, reason),
+            408 => new(HttpStatusCode.RequestTimeout, "deadline_exceeded", $"INVITE failed: sip status: {status}: {reason}", status, reason),
+            487 => new(HttpStatusCode.RequestTimeout, "canceled", $"INVITE failed: sip status: {status}: {reason}", status, reason),
+            _ => new(HttpStatusCode.ServiceUnavailable, "unavailable", $"INVITE failed: sip status: {status}: {reason}", status, reason),
+        };
 
     public static TwirpRefusal NotFound(string what) => new(HttpStatusCode.NotFound, "not_found", $"{what} does not exist");
 }

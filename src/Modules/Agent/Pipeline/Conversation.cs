@@ -168,8 +168,8 @@ internal sealed class Conversation : IReplyObserver
                 Begin();
                 Greet();
                 break;
-            case ConversationEvent.CallerLeft:
-                return _endAfterReply ?? (_callerReady ? EndReasons.CallerLeft : EndReasons.NeverStarted);
+            case ConversationEvent.CallerLeft left:
+                return _endAfterReply ?? (!_callerReady ? EndReasons.NeverStarted : left.LostLine ? EndReasons.LineLost : EndReasons.CallerLeft);
             case ConversationEvent.Stop stop:
                 return stop.Reason;
             case ConversationEvent.SpeechStarted started:

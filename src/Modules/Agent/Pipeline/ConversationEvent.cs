@@ -13,7 +13,8 @@ internal abstract record ConversationEvent
     /// <summary>The caller is there and can hear.</summary>
     public sealed record CallerReady : ConversationEvent;
 
-    public sealed record CallerLeft : ConversationEvent;
+    /// <param name="LostLine">A telephone that did not hang up, but whose line broke.</param>
+    public sealed record CallerLeft(bool LostLine = false) : ConversationEvent;
 
     public sealed record SpeechStarted(DateTimeOffset At) : ConversationEvent;
 

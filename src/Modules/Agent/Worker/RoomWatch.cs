@@ -165,7 +165,8 @@ internal sealed partial class RoomWatch(
     {
         if (!ComesBack(reason))
         {
-            await conversation.PostAsync(new ConversationEvent.CallerLeft(), ct);
+            await conversation.PostAsync(
+                new ConversationEvent.CallerLeft(LostLine: plan.Phone is not null && reason is DisconnectReason.MediaFailure or DisconnectReason.SipTrunkFailure), ct);
             return;
         }
 

@@ -68,6 +68,7 @@ internal sealed class OnPhoneSessionEnded(CallDb db, UnitOfWork unit, CallEnding
             { StartedAt: null } => new Outcome(CallStatus.Failed, "agent_absent", Fault.Platform),
             { Reason: EndReasons.Voicemail } => new(CallStatus.Voicemail, "voicemail"),
             { Reason: EndReasons.AgentFailed or EndReasons.AgentLost or EndReasons.Shutdown } => new(CallStatus.Completed, notification.Reason, Fault.Platform),
+            { Reason: EndReasons.LineLost } => new(CallStatus.Completed, notification.Reason, Fault.Carrier),
             { Reason: EndReasons.OutOfCredits } => new(CallStatus.Completed, notification.Reason, Fault.Tenant),
             _ => new(CallStatus.Completed, notification.Reason),
         };

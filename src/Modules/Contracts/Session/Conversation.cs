@@ -63,6 +63,9 @@ public sealed record FinishSession(string SessionId, string Reason) : ICommand<D
 public static class EndReasons
 {
     public const string CallerLeft = "caller_left";
+
+    /// <summary>The telephone's line broke: no sound came any more, or its exchange is gone. Nobody hung up.</summary>
+    public const string LineLost = "line_lost";
     public const string AssistantEnded = "assistant_ended";
     public const string Requested = "requested";
     public const string MaxDuration = "max_duration";
