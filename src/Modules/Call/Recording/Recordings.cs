@@ -25,8 +25,8 @@ internal sealed class Recordings(IOptions<CallOptions> options, IOptions<BucketO
         new AmazonS3Config
         {
             AuthenticationRegion = bucket.Value.Region,
-            ServiceURL = bucket.Value.Endpoint ?? $"https://s3.{bucket.Value.Region}.amazonaws.com",
-            ForcePathStyle = bucket.Value.Endpoint is not null,
+            ServiceURL = bucket.Value.PublicEndpoint ?? $"https://s3.{bucket.Value.Region}.amazonaws.com",
+            ForcePathStyle = bucket.Value.PublicEndpoint is not null,
         }));
 
     public void Plan(Call call) => call.PlanRecording($"recordings/{call.TenantId}/{call.Id}.ogg", bucket.Value.IsSet);
@@ -56,7 +56,7 @@ internal sealed class Recordings(IOptions<CallOptions> options, IOptions<BucketO
         ? await _s3.Value.GetPreSignedURLAsync(new GetPreSignedUrlRequest
         {
             BucketName = bucket.Value.Name, Key = call.RecordingPath, Expires = expiresAt.UtcDateTime,
-            Protocol = bucket.Value.Endpoint?.StartsWith("http://", StringComparison.Ordinal) is true ? Protocol.HTTP : Protocol.HTTPS,
+            Protocol = bucket.Value.PublicEndpoint?.StartsWith("http://", StringComparison.Ordinal) is true ? Protocol.HTTP : Protocol.HTTPS,
         })
         : SignedUrl(call.Id, expiresAt);
 
@@ -101,6 +101,9 @@ internal sealed class BucketOptions
     /// <summary>Of an object store that is not Amazon's (S3_ENDPOINT); its buckets are addressed by path.</summary>
     public string? Endpoint { get; private set; }
 
+    /// <summary>The same store as it is reached from outside (S3_PUBLIC_ENDPOINT): what links name.</summary>
+    public string? PublicEndpoint { get; private set; }
+
     public bool IsSet => Name.Length > 0;
 
     public void Read(IConfiguration configuration)
@@ -110,11 +113,12 @@ internal sealed class BucketOptions
         Secret = configuration["AWS_SECRET_ACCESS_KEY"] ?? "";
         Region = configuration["AWS_REGION"] is { Length: > 0 } region ? region : "us-east-1";
         Endpoint = configuration["S3_ENDPOINT"] is { Length: > 0 } endpoint ? endpoint.TrimEnd('/') : null;
+        PublicEndpoint = configuration["S3_PUBLIC_ENDPOINT"] is { Length: > 0 } outside ? outside.TrimEnd('/') : Endpoint;
         if (IsSet && (AccessKey.Length == 0 || Secret.Length == 0))
         {
             throw new InvalidOperationException("S3_BUCKET_NAME is set, so AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed too.");
         }
     }
 
-    public string UrlOf(string key) => Endpoint is { } endpoint ? $"{endpoint}/{Name}/{key}" : $"https://{Name}.s3.{Region}.amazonaws.com/{key}";
+    public string UrlOf(string key) => PublicEndpoint is { } endpoint ? $"{endpoint}/{Name}/{key}" : $"https://{Name}.s3.{Region}.amazonaws.com/{key}";
 }
