@@ -4,13 +4,10 @@ namespace VoicePlatform.Demo;
 
 /// <summary>
 /// A conversation whose host is killed in the middle. Whoever started this program kills and restarts the host when it reads
-/// <see cref="KillNow"/>; what is checked then is what is left of the conversation, its money and its webhook.
+/// <see cref="HostWatch.KillNow"/>; what is checked then is what is left of the conversation, its money and its webhook.
 /// </summary>
 internal sealed class Crash(Api open, HttpClient http, string adminKey, string library, string cache, TimeProvider clock)
 {
-    /// <summary>The line that asks for kill -9.</summary>
-    private const string KillNow = "== Kill the host now";
-
     /// <summary>From the crash to the end of the session on the books.</summary>
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(60);
 
@@ -25,6 +22,7 @@ internal sealed class Crash(Api open, HttpClient http, string adminKey, string l
     private const string Story = "Once upon a time there was a small bistro at the corner of a street, and everybody who came to it stayed for a very long time.";
 
     private readonly Checks _checks = new();
+    private readonly HostWatch _host = new(http, clock);
     private Api _api = null!;     // The tenant's, once there is one.
 
     public async Task<int> RunAsync(CancellationToken ct)
@@ -51,11 +49,11 @@ internal sealed class Crash(Api open, HttpClient http, string adminKey, string l
             await caller.SayAsync(request, ct);
             await caller.HearStartAsync(ct);
             await Task.Delay(TimeSpan.FromSeconds(1), clock, ct);
-            Console.WriteLine(KillNow);
-            await GoneAsync(ct);
+            Console.WriteLine(HostWatch.KillNow);
+            await _host.GoneAsync(ct);
             told = clock.GetTimestamp();
             killedAt = clock.GetUtcNow();
-            await BackAsync(ct);
+            await _host.BackAsync(ct);
             Console.WriteLine($"the host is back after {clock.GetElapsedTime(told).TotalSeconds:0.0} s");
 
             // The caller stays on the line: its client finds the new host by itself, and there that the assistant is gone.
@@ -189,35 +187,6 @@ internal sealed class Crash(Api open, HttpClient http, string adminKey, string l
             }
 
             await Task.Delay(TimeSpan.FromMilliseconds(250), clock, ct);
-        }
-    }
-
-    private async Task GoneAsync(CancellationToken ct)
-    {
-        while (await AnswersAsync("/health", ct))
-        {
-            await Task.Delay(TimeSpan.FromMilliseconds(20), clock, ct);
-        }
-    }
-
-    private async Task BackAsync(CancellationToken ct)
-    {
-        while (!await AnswersAsync("/health/ready", ct))
-        {
-            await Task.Delay(TimeSpan.FromMilliseconds(50), clock, ct);
-        }
-    }
-
-    private async Task<bool> AnswersAsync(string path, CancellationToken ct)
-    {
-        try
-        {
-            using var answer = await http.GetAsync(new Uri(path, UriKind.Relative), ct);
-            return answer.IsSuccessStatusCode;
-        }
-        catch (HttpRequestException)
-        {
-            return false;
         }
     }
 

@@ -20,6 +20,11 @@ if (args is ["crash"])
     return await new Crash(open, http, adminKey.Trim(), library, Path.Combine(dataDir, "native"), clock).RunAsync(ct);
 }
 
+if (args is ["crash-call"])
+{
+    return await new CrashCall(open, http, adminKey.Trim(), dataDir, clock).RunAsync(ct);
+}
+
 await using var webhooks = await WebhookListener.StartAsync(ct);
 
 Console.WriteLine("\n== A tenant, its credits and its assistant");
