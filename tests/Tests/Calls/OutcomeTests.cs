@@ -1,5 +1,7 @@
+using System.Net;
 using VoicePlatform.Calls;
 using VoicePlatform.Calls.Data;
+using VoicePlatform.LiveKit.ServerApi;
 
 namespace VoicePlatform.Tests.Calls;
 
@@ -35,6 +37,22 @@ internal sealed class OutcomeTests
     [Test]
     public void No_final_answer_is_left_without_a_word([Range(300, 699, 1)] int code) =>
         Assert.That(Outcome.OfSip(code, null, false).Status, Is.Not.EqualTo(CallStatus.Completed).And.Not.EqualTo(CallStatus.Queued));
+
+    [TestCase(408, "unavailable", 6, "carrier_unreachable", Fault.Carrier)]
+    [TestCase(408, "unavailable", 30, "carrier_unreachable", Fault.Carrier)]
+    [TestCase(408, "deadline_exceeded", 6, "no_answer", Fault.Callee)]
+    [TestCase(487, "failed_precondition", 6, "terminated", Fault.Carrier)]
+    [TestCase(487, "canceled", 6, "terminated", Fault.Platform)]
+    [TestCase(487, "deadline_exceeded", 30, "no_answer", Fault.Callee)]
+    public void What_stands_for_silence_or_our_own_cancelling_is_told_from_the_same_answer_of_a_carrier(int sip, string code, int rang, string cause, object fault)
+    {
+        var refused = new LiveKitApiException(
+            code, "sip status", HttpStatusCode.ServiceUnavailable, new Dictionary<string, string> { ["sip_status_code"] = $"{sip}", ["sip_status"] = "Words" });
+        var outcome = Outcome.Of(refused, TimeSpan.FromSeconds(rang), TimeSpan.FromSeconds(30));
+
+        Assert.That((outcome.Cause, outcome.Fault, outcome.SipStatusCode), Is.EqualTo((cause, (Fault?)(Fault)fault, (int?)sip)));
+        Assert.That(outcome.IsRetryable, Is.EqualTo(cause == "no_answer"), "what may have rung is not rung again");
+    }
 
     [Test]
     public void Only_busy_and_no_answer_are_tried_again()
