@@ -24,6 +24,7 @@ internal sealed partial class InboundLeg(InboundRoute route, IncomingCall call, 
         new System.Threading.Channels.BoundedChannelOptions(MaxPin) { FullMode = System.Threading.Channels.BoundedChannelFullMode.DropOldest });
     private readonly TaskCompletionSource _decided = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _isAnswered;
+    private int _isRejected;
 
     /// <summary>The call was answered or refused.</summary>
     public Task Decided => _decided.Task;
@@ -105,9 +106,11 @@ internal sealed partial class InboundLeg(InboundRoute route, IncomingCall call, 
 
     private void Reject(int status, string reason, IReadOnlyList<(string Name, string Value)> headers)
     {
-        if (!_isAnswered && _decided.TrySetResult())
+        // In this order: when the decision is told before it is made, the user agent makes one of its own.
+        if (!_isAnswered && Interlocked.Exchange(ref _isRejected, 1) == 0)
         {
             call.Reject(status, reason, headers);
+            _decided.TrySetResult();
         }
     }
 
@@ -154,8 +157,9 @@ internal sealed partial class InboundLeg(InboundRoute route, IncomingCall call, 
     private async Task AnswerAsync(string sdp)
     {
         _isAnswered = true;
+        var answering = call.AnswerAsync(sdp, route.AnswerHeaders);
         _decided.TrySetResult();
-        var answer = await call.AnswerAsync(sdp, route.AnswerHeaders);
+        var answer = await answering;
         if (call.Offer is null && answer is { } late)
         {
             Media.AcceptAnswer(late);

@@ -95,4 +95,19 @@ internal sealed class LocalSpeechTests
 
     private static async Task<short[]> SpeakAsync(FliteSpeech flite, string text, string voice = "rms") =>
         [.. (await flite.Voice(voice, 1).SpeakAsync(text, default).ToListAsync()).SelectMany(piece => piece.ToArray())];
+
+    [Test]
+    public void Decoders_come_and_go_beside_others_that_work()
+    {
+        // The library has state that all decoders share: this took the process down when each brought a log file of its own.
+        var noise = new short[16_000];
+        new Random(1).NextBytes(System.Runtime.InteropServices.MemoryMarshal.AsBytes(noise.AsSpan()));
+        Parallel.For(0, 8, new ParallelOptions { MaxDegreeOfParallelism = 4 }, _ =>
+        {
+            using var decoder = new PocketSphinxDecoder();
+            decoder.Start();
+            decoder.Process(noise);
+            decoder.Finish();
+        });
+    }
 }

@@ -12,8 +12,14 @@ internal sealed unsafe partial class PocketSphinxDecoder : IDisposable
 
     private const string Base = "libsphinxbase.so.3";
 
+    // Loading a model goes through static buffers of the library: one at a time in the process.
+    private static readonly Lock s_loading = new();
+
     private readonly nint _config;
     private readonly nint _decoder;
+
+    // Silent once and for all. The option for a log file would have every decoder close the file that the others are writing to.
+    static PocketSphinxDecoder() => err_set_logfp(0);
 
     /// <exception cref="ProviderException">The model is missing or damaged.</exception>
     public PocketSphinxDecoder()
@@ -21,7 +27,7 @@ internal sealed unsafe partial class PocketSphinxDecoder : IDisposable
         string[] arguments =
         [
             "pocketsphinx", "-hmm", $"{ModelFolder}/en-us", "-lm", $"{ModelFolder}/en-us.lm.bin", "-dict", $"{ModelFolder}/cmudict-en-us.dict",
-            "-samprate", "16000", "-remove_silence", "no", "-logfn", "/dev/null",
+            "-samprate", "16000", "-remove_silence", "no",
         ];
         var argv = (nint*)NativeMemory.Alloc((nuint)arguments.Length, (nuint)sizeof(nint));
         for (var i = 0; i < arguments.Length; i++)
@@ -29,14 +35,18 @@ internal sealed unsafe partial class PocketSphinxDecoder : IDisposable
             argv[i] = Marshal.StringToCoTaskMemUTF8(arguments[i]);
         }
 
-        _config = cmd_ln_parse_r(0, ps_args(), arguments.Length, argv, 0);
+        lock (s_loading)
+        {
+            _config = cmd_ln_parse_r(0, ps_args(), arguments.Length, argv, 0);
+            _decoder = _config == 0 ? 0 : ps_init(_config);
+        }
+
         for (var i = 0; i < arguments.Length; i++)
         {
             Marshal.FreeCoTaskMem(argv[i]);
         }
 
         NativeMemory.Free(argv);
-        _decoder = _config == 0 ? 0 : ps_init(_config);
         if (_decoder == 0)
         {
             throw new ProviderException(PocketSphinxSpeech.ProviderName, "PocketSphinx could not load its English model.", retryable: false);
@@ -63,8 +73,11 @@ internal sealed unsafe partial class PocketSphinxDecoder : IDisposable
 
     public void Dispose()
     {
-        _ = ps_free(_decoder);
-        _ = cmd_ln_free_r(_config);
+        lock (s_loading)
+        {
+            _ = ps_free(_decoder);
+            _ = cmd_ln_free_r(_config);
+        }
     }
 
     /// <summary>Words only: "read(2)" is a second pronunciation, "[NOISE]" and "&lt;sil&gt;" are no words.</summary>
@@ -81,6 +94,9 @@ internal sealed unsafe partial class PocketSphinxDecoder : IDisposable
 
     [GeneratedRegex(@"\(\d+\)|\[[A-Z_]+\]|<[a-z/]+>|\+\+[A-Z]+\+\+", RegexOptions.NonBacktracking)]
     private static partial Regex Marks();
+
+    [LibraryImport(Base)]
+    private static partial void err_set_logfp(nint stream);
 
     [LibraryImport(Base)]
     private static partial nint cmd_ln_parse_r(nint inout, nint definitions, int argc, nint* argv, int strict);
