@@ -31,9 +31,12 @@ public sealed class Caller
     /// <summary>A key made in test mode: conversations cost nothing and are marked in every event.</summary>
     public bool IsTest { get; private set; }
 
+    /// <summary>The address the request came from; null for work of our own.</summary>
+    public string? Address { get; set; }
+
     public void Become(string tenantId, string? userId, string? keyId, bool isTest) =>
         (_tenantId, UserId, KeyId, IsTest) = (tenantId, userId, keyId, isTest);
 
     internal void CopyTo(Caller other) =>
-        (other._tenantId, other.UserId, other.KeyId, other.IsTest) = (_tenantId, UserId, KeyId, IsTest);
+        (other._tenantId, other.UserId, other.KeyId, other.IsTest, other.Address) = (_tenantId, UserId, KeyId, IsTest, Address);
 }

@@ -22,6 +22,8 @@ public static class Ids
     public const string Transaction = "txn";
     public const string Entry = "ent";
     public const string Hold = "hld";
+    public const string Tool = "tol";
+    public const string Audit = "aud";
 
     /// <summary>Characters of an id: 3 of the prefix and 26 of the UUID.</summary>
     public const int Length = 29;

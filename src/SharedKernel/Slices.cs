@@ -21,6 +21,7 @@ public static class Slices
         services.AddScoped<UnitOfWork>();
         services.AddSingleton<Transactions>();
         services.AddScoped<Idempotency>();
+        services.AddScoped<AuditLog>();
 
         // Outermost first: validate before a transaction is opened.
         services.AddTransient(typeof(IPipelineBehavior<,>), typeof(ValidationBehavior<,>));

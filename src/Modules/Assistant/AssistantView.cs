@@ -11,11 +11,9 @@ internal sealed record AssistantView(string Id, int Version, DateTimeOffset Crea
     public static AssistantView Of(Assistant assistant, AssistantDocument document) =>
         new(assistant.Id, assistant.Version, assistant.CreatedAt, assistant.UpdatedAt, document);
 
-    public static string ETagOf(int version) => $"\"{version}\"";
-
     public static IResult Answer(AssistantView view, HttpContext http, int status = StatusCodes.Status200OK)
     {
-        http.Response.Headers.ETag = ETagOf(view.Version);
+        Etag.Tell(http, view.Version);
         if (status == StatusCodes.Status201Created)
         {
             http.Response.Headers.Location = $"/v1/assistants/{view.Id}";

@@ -9,13 +9,9 @@ internal sealed record TrunkView(string Id, int Revision, DateTimeOffset Created
 {
     public static TrunkView Of(Trunk t) => new(t.Id, t.Revision, t.CreatedAt, t.UpdatedAt, t.SyncedRevision == t.Revision, t.SyncError, TrunkSettings.Of(t));
 
-    public static string ETagOf(int revision) => $"\"{revision}\"";
-
-    public static bool Matches(string ifMatch, int revision) => ifMatch is "" or "*" || ifMatch == ETagOf(revision);
-
     public static IResult Answer(TrunkView view, HttpContext http, int status = StatusCodes.Status200OK)
     {
-        http.Response.Headers.ETag = ETagOf(view.Revision);
+        Etag.Tell(http, view.Revision);
         if (status == StatusCodes.Status201Created)
         {
             http.Response.Headers.Location = $"/v1/trunks/{view.Id}";

@@ -7,7 +7,7 @@ internal static class DeleteAssistant
 {
     public static void Map(RouteGroupBuilder assistants) => assistants
         .MapDelete("/{id}", async (string id, HttpContext http, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Command(id, http.Request.Headers.IfMatch.ToString()), ct)).ToHttp(_ => TypedResults.NoContent()))
+            (await mediator.Send(new Command(id, Etag.Wanted(http)), ct)).ToHttp(_ => TypedResults.NoContent()))
         .WithName(nameof(DeleteAssistant))
         .Produces(StatusCodes.Status204NoContent);
 
@@ -24,9 +24,9 @@ internal static class DeleteAssistant
                 return AssistantErrors.NotFound;
             }
 
-            if (command.IfMatch is not ("" or "*") && command.IfMatch != AssistantView.ETagOf(assistant.Version))
+            if (Etag.Refusal(command.IfMatch, assistant.Version) is { } changed)
             {
-                return AssistantErrors.Changed;
+                return changed;
             }
 
             assistant.Delete(clock.GetUtcNow());

@@ -9,7 +9,7 @@ internal static class UpdateAssistant
 {
     public static void Map(RouteGroupBuilder assistants) => assistants
         .MapPatch("/{id}", async (string id, JsonElement patch, HttpContext http, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Command(id, patch, http.Request.Headers.IfMatch.ToString()), ct)).ToHttp(r => AssistantView.Answer(r, http)))
+            (await mediator.Send(new Command(id, patch, Etag.Wanted(http)), ct)).ToHttp(r => AssistantView.Answer(r, http)))
         .WithName(nameof(UpdateAssistant))
         .Produces<AssistantView>();
 
@@ -26,9 +26,9 @@ internal static class UpdateAssistant
                 return AssistantErrors.NotFound;
             }
 
-            if (command.IfMatch is not ("" or "*") && command.IfMatch != AssistantView.ETagOf(assistant.Version))
+            if (Etag.Refusal(command.IfMatch, assistant.Version) is { } changed)
             {
-                return AssistantErrors.Changed;
+                return changed;
             }
 
             if (command.Patch.ValueKind is not JsonValueKind.Object)

@@ -8,7 +8,7 @@ internal static class DeleteNumber
 {
     public static void Map(RouteGroupBuilder numbers) => numbers
         .MapDelete("/{id}", async (string id, HttpContext http, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Command(id, http.Request.Headers.IfMatch.ToString()), ct)).ToHttp(_ => TypedResults.NoContent()))
+            (await mediator.Send(new Command(id, Etag.Wanted(http)), ct)).ToHttp(_ => TypedResults.NoContent()))
         .WithName(nameof(DeleteNumber))
         .Produces(StatusCodes.Status204NoContent);
 
@@ -25,9 +25,9 @@ internal static class DeleteNumber
                 return TrunkErrors.NumberNotFound;
             }
 
-            if (!TrunkView.Matches(command.IfMatch, number.Revision))
+            if (Etag.Refusal(command.IfMatch, number.Revision) is { } changed)
             {
-                return TrunkErrors.Changed;
+                return changed;
             }
 
             var now = clock.GetUtcNow();

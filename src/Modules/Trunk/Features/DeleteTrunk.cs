@@ -8,7 +8,7 @@ internal static class DeleteTrunk
 {
     public static void Map(RouteGroupBuilder trunks) => trunks
         .MapDelete("/{id}", async (string id, HttpContext http, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Command(id, http.Request.Headers.IfMatch.ToString()), ct)).ToHttp(_ => TypedResults.NoContent()))
+            (await mediator.Send(new Command(id, Etag.Wanted(http)), ct)).ToHttp(_ => TypedResults.NoContent()))
         .WithName(nameof(DeleteTrunk))
         .Produces(StatusCodes.Status204NoContent);
 
@@ -25,9 +25,9 @@ internal static class DeleteTrunk
                 return TrunkErrors.NotFound;
             }
 
-            if (!TrunkView.Matches(command.IfMatch, trunk.Revision))
+            if (Etag.Refusal(command.IfMatch, trunk.Revision) is { } changed)
             {
-                return TrunkErrors.Changed;
+                return changed;
             }
 
             if (await db.Numbers.AnyAsync(n => n.TrunkId == trunk.Id && n.DeletedAt == null, cancellationToken))

@@ -9,7 +9,7 @@ internal static class UpdateNumber
 {
     public static void Map(RouteGroupBuilder numbers) => numbers
         .MapPatch("/{id}", async (string id, JsonElement patch, HttpContext http, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Command(id, patch, http.Request.Headers.IfMatch.ToString()), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+            (await mediator.Send(new Command(id, patch, Etag.Wanted(http)), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
         .WithName(nameof(UpdateNumber))
         .Produces<NumberView>();
 
@@ -29,9 +29,9 @@ internal static class UpdateNumber
                 return TrunkErrors.NumberNotFound;
             }
 
-            if (!TrunkView.Matches(command.IfMatch, number.Revision))
+            if (Etag.Refusal(command.IfMatch, number.Revision) is { } changed)
             {
-                return TrunkErrors.Changed;
+                return changed;
             }
 
             var read = Read(number, command.Patch);

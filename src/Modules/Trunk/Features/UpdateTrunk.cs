@@ -10,7 +10,7 @@ internal static class UpdateTrunk
 {
     public static void Map(RouteGroupBuilder trunks) => trunks
         .MapPatch("/{id}", async (string id, JsonElement patch, HttpContext http, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Command(id, patch, http.Request.Headers.IfMatch.ToString()), ct)).ToHttp(r => TrunkView.Answer(r, http)))
+            (await mediator.Send(new Command(id, patch, Etag.Wanted(http)), ct)).ToHttp(r => TrunkView.Answer(r, http)))
         .WithName(nameof(UpdateTrunk))
         .Produces<TrunkView>();
 
@@ -28,9 +28,9 @@ internal static class UpdateTrunk
                 return TrunkErrors.NotFound;
             }
 
-            if (!TrunkView.Matches(command.IfMatch, trunk.Revision))
+            if (Etag.Refusal(command.IfMatch, trunk.Revision) is { } changed)
             {
-                return TrunkErrors.Changed;
+                return changed;
             }
 
             if (command.Patch.ValueKind is not JsonValueKind.Object)
