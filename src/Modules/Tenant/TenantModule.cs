@@ -28,6 +28,9 @@ public static class TenantModule
         builder.Services.AddHttpClient(WebhookSender.ClientName)
             .ConfigurePrimaryHttpMessageHandler(p => p.GetRequiredService<OutboundGuard>().NewHandler())
             .SetHandlerLifetime(Timeout.InfiniteTimeSpan);
+        builder.Services.AddHttpClient(TenantHttp.Client)
+            .ConfigurePrimaryHttpMessageHandler(p => p.GetRequiredService<OutboundGuard>().NewHandler())
+            .SetHandlerLifetime(Timeout.InfiniteTimeSpan);
         return builder;
     }
 
@@ -61,7 +64,7 @@ public static class TenantModule
         DeleteSecret.Map(secrets);
 
         var tenants = app.MapGroup("/v1/tenants").WithTags("Tenants").RequireAuthorization(Scopes.Platform);
-        OpenTenant.Map(tenants);
+        CreateTenant.Map(tenants);
         ListTenants.Map(tenants);
 
         var webhooks = app.MapGroup("/v1/webhooks").WithTags("Webhooks").RequireAuthorization(Scopes.Admin);

@@ -1,12 +1,12 @@
 namespace VoicePlatform.Tenants.Features;
 
-/// <summary>Seed 003's POST /auth/create-key: <see cref="OpenTenant"/> for whoever comes, in the seed's envelope.</summary>
+/// <summary>Seed 003's POST /auth/create-key: <see cref="NewTenant"/> for whoever comes, in the seed's envelope.</summary>
 internal static class SignUp
 {
     public static void Map(IEndpointRouteBuilder app) => app
         .MapPost("/auth/create-key", async (Body body, IMediator mediator, CancellationToken ct) =>
         {
-            var result = await mediator.Send(new OpenTenant.Command(body.UserName, body.OrgName, body.UserEmail, IsSignUp: true), ct);
+            var result = await mediator.Send(new NewTenant(body.UserName, body.OrgName, body.UserEmail, IsSignUp: true), ct);
             return result.IsOk
                 ? Results.Json(new { success = true, message = "API key created", data = result.Value }, Json.Options)
                 : Results.Json(
