@@ -2,6 +2,7 @@ using System.Text.Json;
 using VoicePlatform.Calls.Data;
 using VoicePlatform.Calls.Dialling;
 using VoicePlatform.Calls.Recording;
+using VoicePlatform.Contracts.Agent;
 using VoicePlatform.Contracts.Assistants;
 using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.Contracts.Tenants;
@@ -71,6 +72,12 @@ internal sealed class QueueCallHandler(
         if (assistant.Value.Document.Architecture is Architecture.Text)
         {
             return Error.Field("assistant_id", "text_only", "This assistant answers in text only: it cannot hold a telephone call.");
+        }
+
+        var providers = await mediator.Send(new FindProviders(assistant.Value.Document, Voice: true), ct);
+        if (!providers.IsOk)
+        {
+            return providers.Error;
         }
 
         var trunk = await mediator.Send(new FindOutboundTrunk(request.TenantId, request.TrunkId), ct);

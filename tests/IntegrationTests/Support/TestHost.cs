@@ -58,6 +58,7 @@ internal sealed class TestHost : IAsyncDisposable
             ["EMBEDDED_SIP_RTP_PORTS"] = "0",
             ["PLATFORM_ADMIN_KEY"] = AdminKey,
             ["LIVEKIT_FFI_LIBRARY"] = "unused",
+            ["COMPAT_TENANT"] = "off",
         });
         builder.Configuration.AddInMemoryCollection(settings.ToDictionary(s => s.Name, s => (string?)s.Value));
         builder.Logging.SetMinimumLevel(LogLevel.Warning);

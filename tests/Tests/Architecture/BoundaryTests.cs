@@ -16,7 +16,7 @@ internal sealed partial class BoundaryTests
         ["Agent"] = ["Sessions", "Assistants"],
         ["Assistant"] = [],
         ["Billing"] = [],
-        ["Call"] = ["Sessions", "Trunks", "Assistants", "Billing"],
+        ["Call"] = ["Sessions", "Trunks", "Assistants", "Billing", "Agent"],
         ["Session"] = ["Agent", "Assistants", "Billing"],
         ["Tenant"] = [],
         ["Trunk"] = ["Assistants"],

@@ -14,7 +14,7 @@ internal static class RestoreVersion
 
     public sealed record Command(string AssistantId, int Version) : ICommand<AssistantView>;
 
-    internal sealed class Handler(AssistantDb db, Caller caller, TimeProvider clock) : IRequestHandler<Command, Result<AssistantView>>
+    internal sealed class Handler(AssistantDb db, AuditLog audit, Caller caller, TimeProvider clock) : IRequestHandler<Command, Result<AssistantView>>
     {
         public async Task<Result<AssistantView>> Handle(Command command, CancellationToken cancellationToken)
         {
@@ -42,6 +42,7 @@ internal static class RestoreVersion
                 return AssistantErrors.ChangedMeanwhile;
             }
 
+            await audit.NoteAsync("assistant.restored", assistant.Id, new { assistant.Version, From = command.Version }, cancellationToken);
             return AssistantView.Of(assistant, document);
         }
     }

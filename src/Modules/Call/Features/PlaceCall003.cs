@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using VoicePlatform.Calls.Data;
 
 namespace VoicePlatform.Calls.Features;
@@ -11,28 +12,25 @@ internal static class PlaceCall003
         {
             if (body.CallService is not (null or "twilio"))
             {
-                return Refusal(StatusCodes.Status400BadRequest, "'call_service' must be twilio.");
+                return Error.Field("call_service", "unknown", "'call_service' must be twilio.").ToHttp();
             }
 
             var key = IdempotencyKey.Of(http, body);
             var queued = key.IsOk ? await mediator.Send(new QueueCall(body.ToRequest(caller), key.Value), ct) : key.Error;
-            if (!queued.IsOk)
+            return queued.ToHttp(answered =>
             {
-                return Refusal(queued.Error.Kind is ErrorKind.Invalid ? StatusCodes.Status400BadRequest : HttpResults.StatusOf(queued.Error.Kind), queued.Error.Message);
-            }
-
-            IdempotencyKey.Tell(http, queued.Value.IsReplay);
-            var call = queued.Value.Value;
-            return Results.Json(
-                new { success = true, message = "Call queued", data = new { call_id = call.Id, status = call.Status, assistant_id = call.AssistantId, trunk_id = call.TrunkId, to_number = call.ToNumber } },
-                Json.Options);
+                IdempotencyKey.Tell(http, answered.IsReplay);
+                var call = answered.Value;
+                return SeedRoute.Success(
+                    "Call queued", new { call_id = call.Id, status = call.Status, assistant_id = call.AssistantId, trunk_id = call.TrunkId, to_number = call.ToNumber });
+            });
         })
         .WithName(nameof(PlaceCall003))
         .WithTags("Seed 003")
-        .RequireAuthorization(Scopes.Operate);
+        .RequireAuthorization(Scopes.Operate)
+        .ForSeed(SeedRoute.Envelope);
 
-    private static IResult Refusal(int status, string message) => Results.Json(new { success = false, message, data = (object?)null }, Json.Options, statusCode: status);
-
+    [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
     public sealed record Body(string? AssistantId = null, string? TrunkId = null, string? ToNumber = null, string? CallService = null, JsonElement? Metadata = null)
     {
         internal OutboundRequest ToRequest(Caller caller) => new(

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Npgsql;
 using Microsoft.Extensions.Options;
 using VoicePlatform.Contracts.Tenants;
@@ -10,19 +11,13 @@ internal static class SignUp
 {
     public static void Map(IEndpointRouteBuilder app) => app
         .MapPost("/auth/create-key", async (Command command, IMediator mediator, CancellationToken ct) =>
-        {
-            var result = await mediator.Send(command, ct);
-            return result.IsOk
-                ? Results.Json(new { success = true, message = "API key created", data = result.Value }, Json.Options)
-                : Results.Json(
-                    new { success = false, message = result.Error.Message, data = (object?)null },
-                    Json.Options,
-                    statusCode: result.Error.Kind is ErrorKind.Invalid ? StatusCodes.Status400BadRequest : HttpResults.StatusOf(result.Error.Kind));
-        })
+            (await mediator.Send(command, ct)).ToHttp(made => SeedRoute.Success("API key created", made)))
         .WithName(nameof(SignUp))
         .WithTags("Seed 003")
-        .AllowAnonymous();
+        .AllowAnonymous()
+        .ForSeed(SeedRoute.Envelope);
 
+    [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
     public sealed record Command(string? UserName, string? OrgName, string? UserEmail) : ICommand<Response>;
 
     public sealed record Response(string ApiKey, string TenantId, string UserId, string KeyId);
@@ -49,23 +44,26 @@ internal static class SignUp
 
             if (options.Value.KeyCreation is KeyCreation.Bootstrap)
             {
-                // Two first sign-ups at the same moment: the second waits here and then sees the first one's tenant.
+                // Two first sign-ups at the same moment: the second waits here and then sees the first one's key.
                 await using var lockFirst = new NpgsqlCommand("SELECT pg_advisory_xact_lock(hashtext('tenant.bootstrap'))", unit.Connection, unit.Transaction);
                 await lockFirst.ExecuteNonQueryAsync(cancellationToken);
-                if (await db.Tenants.AnyAsync(cancellationToken))
+                if (await db.Keys.AnyAsync(cancellationToken))
                 {
                     return TenantErrors.KeyCreationClosed;
                 }
             }
 
-            var now = clock.GetUtcNow();
-            var tenant = Tenant.Open(command.OrgName!.Trim(), now);
-            var user = User.Join(tenant.Id, command.UserName!.Trim(), command.UserEmail!.Trim(), now);
-            var (key, text) = ApiKey.Issue(tenant.Id, user.Id, "first key", Scopes.OfTenants, KeyMode.Live, null, now);
-            db.AddRange(tenant, user, key);
+            var opened = await mediator.Send(new OpenTenant(command.OrgName!.Trim(), command.UserName!.Trim(), command.UserEmail!.Trim()), cancellationToken);
+            if (!opened.IsOk)
+            {
+                return opened.Error;
+            }
+
+            var (tenantId, userId) = opened.Value;
+            var (key, text) = ApiKey.Issue(tenantId, userId, "first key", Scopes.OfTenants, KeyMode.Live, null, clock.GetUtcNow());
+            db.Keys.Add(key);
             await db.SaveChangesAsync(cancellationToken);
-            await mediator.Publish((INotification)new TenantOpened(tenant.Id, now), cancellationToken);
-            return new Response(text, tenant.Id, user.Id, key.Id);
+            return new Response(text, tenantId, userId, key.Id);
         }
     }
 }
