@@ -75,6 +75,7 @@ internal static class StartUp
         builder.Services.AddSingleton(new PublicMediaUrl(settings.LiveKitPublicUrl));
         builder.Services.AddSingleton(_ => Settings.DataSource(settings.DatabaseUrl));
         builder.Services.AddSingleton(new EventCatalog(typeof(SessionEnded).Assembly));
+        builder.Services.AddSingleton(_ => new RateLimits(settings.RateLimitPerKey, settings.RateLimitSignUp));
         builder.Services.AddExceptionHandler<Failures>();
         builder.Services.AddProblemDetails();
         builder.Services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = true);
@@ -95,7 +96,9 @@ internal static class StartUp
         app.UseStatusCodePages(StatusPages.WriteAsync);
         app.UseCors();
         app.UseAuthentication();
+        app.UseRateLimits();
         app.UseAuthorization();
+        app.UseIdempotencyKeys();
         app.MapHealth();
         app.MapTenant().MapAssistant().MapSession().MapTrunk().MapCall().MapBilling();
         return app;

@@ -7,7 +7,7 @@ namespace VoicePlatform.Sessions;
 /// <summary>A conversation as it is asked for, by whichever door.</summary>
 internal sealed partial record NewSession(
     string? AssistantId, ParticipantSpec? Participant = null, IReadOnlyDictionary<string, string>? Variables = null, JsonElement? Metadata = null, bool TextOnly = false)
-    : IRequest<Result<StartedSession>>
+    : IRequest<Result<StartedSession>>, IEffect
 {
     /// <summary>The caller's own name for the room; null: one is made. Refused when a conversation goes on there.</summary>
     public string? RoomName { get; init; }

@@ -63,11 +63,11 @@ public static class SessionModule
             return;
         }
 
-        var seed001 = app.MapGroup("").WithTags("Seed 001").AllowAnonymous().ForSeed(SeedRoute.CamelCase).RequireCors(AnyOrigin).AddEndpointFilter<CompatDoor>();
+        var seed001 = WithoutKey("", "Seed 001").RequireCors(AnyOrigin).AddEndpointFilter<CompatDoor>();
         StartSession001.Map(seed001);
         EndSession001.Map(seed001);
 
-        var seed000 = app.MapGroup("/v1/livekit/starter").WithTags("Seed 000").AllowAnonymous().ForSeed(SeedRoute.CamelCase).RequireCors(AnyOrigin).AddEndpointFilter<CompatDoor>();
+        var seed000 = WithoutKey("/v1/livekit/starter", "Seed 000").RequireCors(AnyOrigin).AddEndpointFilter<CompatDoor>();
         StartSession000.Map(seed000);
         ChatWithAgent000.Map(seed000);
         GetAgentSettings000.Map(seed000);
@@ -75,8 +75,11 @@ public static class SessionModule
 
         if (options.SharedSecret is not null)
         {
-            JoinRoom000.Map(app.MapGroup("").WithTags("Seed 000").AllowAnonymous().ForSeed(SeedRoute.CamelCase).AddEndpointFilter<SharedSecret>().AddEndpointFilter<CompatDoor>());
+            JoinRoom000.Map(WithoutKey("", "Seed 000").AddEndpointFilter<SharedSecret>().AddEndpointFilter<CompatDoor>());
         }
+
+        RouteGroupBuilder WithoutKey(string prefix, string tag) =>
+            app.MapGroup(prefix).WithTags(tag).AllowAnonymous().ForSeed(SeedRoute.CamelCase).WithMetadata(new OpenDoor());
     }
 
     private static void AnyOrigin(CorsPolicyBuilder policy) => policy.AllowAnyOrigin().AllowAnyHeader().AllowAnyMethod();

@@ -1,7 +1,7 @@
 namespace VoicePlatform.Sessions;
 
 /// <summary>What somebody writes to the assistant of a text session, by whichever door.</summary>
-internal sealed record TextTurn(string SessionId, string? Text) : IRequest<Result<TextReply>>
+internal sealed record TextTurn(string SessionId, string? Text) : IRequest<Result<TextReply>>, IEffect
 {
     internal sealed class Validator : AbstractValidator<TextTurn>
     {

@@ -8,22 +8,15 @@ namespace VoicePlatform.Calls.Features;
 internal static class PlaceCall003
 {
     public static void Map(IEndpointRouteBuilder app) => app
-        .MapPost("/call/outbound", async (Body body, HttpContext http, Caller caller, IMediator mediator, CancellationToken ct) =>
+        .MapPost("/call/outbound", async (Body body, Caller caller, IMediator mediator, CancellationToken ct) =>
         {
             if (body.CallService is not (null or "twilio"))
             {
                 return Error.Field("call_service", "unknown", "'call_service' must be twilio.").ToHttp();
             }
 
-            var key = IdempotencyKey.Of(http, body);
-            var queued = key.IsOk ? await mediator.Send(new QueueCall(body.ToRequest(caller), key.Value), ct) : key.Error;
-            return queued.ToHttp(answered =>
-            {
-                IdempotencyKey.Tell(http, answered.IsReplay);
-                var call = answered.Value;
-                return SeedRoute.Success(
-                    "Call queued", new { call_id = call.Id, status = call.Status, assistant_id = call.AssistantId, trunk_id = call.TrunkId, to_number = call.ToNumber });
-            });
+            return (await mediator.Send(new QueueCall(body.ToRequest(caller)), ct)).ToHttp(call => SeedRoute.Success(
+                "Call queued", new { call_id = call.Id, status = call.Status, assistant_id = call.AssistantId, trunk_id = call.TrunkId, to_number = call.ToNumber }));
         })
         .WithName(nameof(PlaceCall003))
         .WithTags("Seed 003")
