@@ -85,6 +85,13 @@ internal static class StartUp
         if (settings.IsEmbedded)
         {
             builder.AddEmbeddedLiveKit(settings);
+            builder.Services.AddSingleton<TestTelephone>();
+            builder.Services.AddHostedService(p => p.GetRequiredService<TestTelephone>());
+            builder.Services.AddSingleton(p => new TestLine(p.GetRequiredService<TestTelephone>().Address));
+        }
+        else
+        {
+            builder.Services.AddSingleton(new TestLine(() => null));
         }
 
         builder.AddTenant().AddAssistant().AddSession().AddTrunk().AddCall().AddBilling().AddAgent();

@@ -74,7 +74,7 @@ internal sealed class Seed000Tests
         });
         Assert.That(put.Status, Is.EqualTo(HttpStatusCode.OK), put.Body?.ToJsonString());
         var got = await host.SendAsync(HttpMethod.Get, $"{Settings}/device-1", null);
-        Assert.That(got.Body!.ToJsonString(), Is.EqualTo(put.Body!.ToJsonString()));
+        Assert.That(JsonNode.DeepEquals(got.Body, put.Body), Is.True, got.Body?.ToJsonString());
         Assert.That(got.Body!.AsObject().Select(f => f.Key), Is.EquivalentTo(new[] { "language", "nickname", "theme", "deviceId", "updatedAt" }));
         Assert.That((got.Get<string>("language"), got.Body!["theme"]!["dark"]!.GetValue<bool>()), Is.EqualTo(("en", true)));
 
@@ -184,7 +184,7 @@ internal sealed class Seed000Tests
         Assert.That(new TokenVerifier(host.Services.GetRequiredService<LiveKitServer>().Key, TimeProvider.System).TryVerify(Text("token"), out var token, out var refusal), Is.True, refusal);
         Assert.That((token!.Token.Identity, token.Token.Kind, token.Token.Video!.Room, token.Token.Video.RoomJoin, token.Token.Video.CanPublish), Is.EqualTo(("house-agent", "agent", answer.Get<string>("roomName"), true, true)));
         var livekit = host.Services.GetRequiredService<LiveKitApi>();
-        Assert.That(await livekit.Dispatches.ListAsync(answer.Get<string>("roomName"), null, default), Is.Empty, "ours is not sent as well");
+        Assert.That((await livekit.Dispatches.ListAsync(answer.Get<string>("roomName"), null, default)).Where(d => d.AgentName.Length > 0), Is.Empty, "ours is not sent as well");
 
         string Text(string name) => asked.Body[name]!.GetValue<string>();
     }
