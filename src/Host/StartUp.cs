@@ -87,6 +87,7 @@ internal static class StartUp
             builder.AddEmbeddedLiveKit(settings);
         }
 
+        builder.Services.AddScheduler();
         builder.AddTenant().AddAssistant().AddSession().AddTrunk().AddCall().AddBilling().AddAgent();
 
         change?.Invoke(builder.Services);

@@ -65,6 +65,17 @@ internal static class SignUp
             db.AddRange(tenant, user, key);
             await db.SaveChangesAsync(cancellationToken);
             await mediator.Publish((INotification)new TenantOpened(tenant.Id, now), cancellationToken);
+            await mediator.Send(
+                new SendMail(
+                    tenant.Id,
+                    user.Email,
+                    "Your API key was created",
+                    $"""
+                    {user.Name}, an API key of {tenant.Name} was created in your name. It ends in {key.Hint}; its text was shown to whoever created it, and is kept nowhere.
+
+                    If that was not you, let the operator of this installation know.
+                    """),
+                cancellationToken);
             return new Response(text, tenant.Id, user.Id, key.Id);
         }
     }
