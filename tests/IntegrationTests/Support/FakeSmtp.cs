@@ -48,6 +48,12 @@ internal sealed class FakeSmtp : IAsyncDisposable
         _stop.Dispose();
     }
 
+    private static string Decoded(string mail)
+    {
+        var parts = mail.Split("\n\n", 2);
+        return parts[0].Contains("base64", StringComparison.Ordinal) ? parts[0] + Encoding.UTF8.GetString(Convert.FromBase64String(parts[1])) : mail;
+    }
+
     private async Task AcceptAsync()
     {
         while (true)
@@ -113,10 +119,10 @@ internal sealed class FakeSmtp : IAsyncDisposable
                         var text = new StringBuilder();
                         while (await reader.ReadLineAsync(_stop.Token) is { } part && part != ".")
                         {
-                            text.AppendLine(part);
+                            text.Append(part).Append('\n');
                         }
 
-                        await _mails.Writer.WriteAsync(new(from, to, user, text.ToString()), _stop.Token);
+                        await _mails.Writer.WriteAsync(new(from, to, user, Decoded(text.ToString())), _stop.Token);
                         await writer.WriteLineAsync("250 taken");
                         break;
                     case "QUIT":

@@ -13,7 +13,7 @@ internal sealed class MailTests
         var mail = await smtp.NextAsync();
         Assert.That((mail.From, mail.To, mail.User), Is.EqualTo(("noreply@example.com", "test@example.com", "postman:secret")));
         Assert.That(mail.Text, Does.Contain("API key").And.Contain(tenant.Key[^4..]));
-        Assert.That(mail.Text.Replace("=\r\n", "", StringComparison.Ordinal), Does.Not.Contain(tenant.Key[4..20]));
+        Assert.That(mail.Text, Does.Not.Contain(tenant.Key[4..20]));
         Assert.That(async () => await host.SqlAsync("SELECT count(*) FROM tenant.mails"), Is.Zero.After(5000, 20));
     }
 
