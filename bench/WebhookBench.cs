@@ -1,18 +1,14 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using MediatR;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using VoicePlatform.Contracts.Tenants;
-using VoicePlatform.Host;
 using VoicePlatform.SharedKernel;
 
 namespace VoicePlatform.Bench;
@@ -32,25 +28,14 @@ internal static class WebhookBench
 
     public static async Task RunAsync(TimeSpan duration, CancellationToken ct)
     {
-        var dataDir = Directory.CreateTempSubdirectory("bench-").FullName;
-        await Machine.RunAsync("eng/postgres", "start", dataDir);
-        try
-        {
-            await HostProcess.MigrateAsync(dataDir, (await Machine.RunAsync("eng/postgres", "owner-url", dataDir)).Trim(), ct);
-            await using var host = await StartHostAsync(dataDir, (await Machine.RunAsync("eng/postgres", "url", dataDir)).Trim(), ct);
-            await using var receiver = await Receiver.StartAsync(ct);
-            var tenants = await SignUpAsync(host, receiver, ct);
-            await MeasureAsync("warming up", host, receiver, tenants, TimeSpan.FromSeconds(5), ct);
-            await MeasureAsync("all receivers answer", host, receiver, tenants, duration, ct);
-            receiver.HangingTenant = 0;
-            await MeasureAsync("one receiver hangs: the others'", host, receiver, tenants, duration, ct);
-            receiver.Release();
-            await host.StopAsync(ct);
-        }
-        finally
-        {
-            await HostProcess.RemoveClusterAsync(dataDir);
-        }
+        await using var host = await InProcessHost.StartAsync(ct);
+        await using var receiver = await Receiver.StartAsync(ct);
+        var tenants = await SignUpAsync(host, receiver, ct);
+        await MeasureAsync("warming up", host.App, receiver, tenants, TimeSpan.FromSeconds(5), ct);
+        await MeasureAsync("all receivers answer", host.App, receiver, tenants, duration, ct);
+        receiver.HangingTenant = 0;
+        await MeasureAsync("one receiver hangs: the others'", host.App, receiver, tenants, duration, ct);
+        receiver.Release();
     }
 
     private static async Task MeasureAsync(string name, WebApplication host, Receiver receiver, IReadOnlyList<string> tenants, TimeSpan duration, CancellationToken ct)
@@ -97,56 +82,18 @@ internal static class WebhookBench
             ct);
     }
 
-    private static async Task<WebApplication> StartHostAsync(string dataDir, string database, CancellationToken ct)
-    {
-        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { EnvironmentName = Environments.Development, ContentRootPath = AppContext.BaseDirectory });
-        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
-        {
-            ["DATABASE_URL"] = database,
-            ["DATA_DIR"] = dataDir,
-            ["PORT"] = FreePort(),
-            ["EMBEDDED_LIVEKIT_PORT"] = FreePort(),
-            ["EMBEDDED_MEDIA_UDP_PORT"] = FreePort(),
-            ["EMBEDDED_SIP_PORT"] = FreePort(),
-            ["EMBEDDED_SIP_RTP_PORTS"] = "0",
-            ["LIVEKIT_FFI_LIBRARY"] = "unused",
-        });
-        builder.Logging.SetMinimumLevel(LogLevel.Error);
-        var app = StartUp.Build(builder, new Settings(builder.Configuration), services => services.Remove(services.Single(s => s.ImplementationType?.Name == "AgentService")));
-        await app.StartAsync(ct);
-        return app;
-    }
-
     /// <summary>A tenant for each of the receiver's paths.</summary>
-    private static async Task<IReadOnlyList<string>> SignUpAsync(WebApplication host, Receiver receiver, CancellationToken ct)
+    private static async Task<IReadOnlyList<string>> SignUpAsync(InProcessHost host, Receiver receiver, CancellationToken ct)
     {
-        using var http = new HttpClient { BaseAddress = new Uri(host.Urls.First()) };
         var tenants = new List<string>();
         for (var n = 0; n < Tenants; n++)
         {
-            var tenant = await PostAsync("/auth/create-key", new { user_name = "bench", org_name = "bench", user_email = "bench@example.com" }, null);
-            var key = tenant.GetProperty("data").GetProperty("api_key").GetString();
-            await PostAsync("/v1/webhooks", new { url = $"{receiver.Url}/{n}" }, key);
-            tenants.Add(tenant.GetProperty("data").GetProperty("tenant_id").GetString()!);
+            var (key, tenantId) = await host.SignUpAsync(ct);
+            await host.SendAsync(HttpMethod.Post, "/v1/webhooks", key, new { url = $"{receiver.Url}/{n}" }, ct);
+            tenants.Add(tenantId);
         }
 
         return tenants;
-
-        async Task<JsonElement> PostAsync(string path, object body, string? key)
-        {
-            using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(JsonSerializer.Serialize(body), System.Text.Encoding.UTF8, "application/json") };
-            request.Headers.TryAddWithoutValidation("x-api-key", key);
-            using var response = await http.SendAsync(request, ct);
-            response.EnsureSuccessStatusCode();
-            return JsonSerializer.Deserialize<JsonElement>(await response.Content.ReadAsStreamAsync(ct));
-        }
-    }
-
-    private static string FreePort()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return $"{((IPEndPoint)socket.LocalEndPoint!).Port}";
     }
 
     /// <summary>The receivers of all tenants, and when what was committed and arrived.</summary>

@@ -138,7 +138,14 @@ internal sealed class Settings
     {
         try
         {
-            return new NpgsqlDataSourceBuilder(ToKeywords(connectionString)).Build();
+            var builder = new NpgsqlDataSourceBuilder(ToKeywords(connectionString));
+
+            // A database that hangs is known within seconds, unless the operator says otherwise; what may take long says so where it is asked.
+            builder.ConnectionStringBuilder.Timeout = Given("Timeout") ? builder.ConnectionStringBuilder.Timeout : 5;
+            builder.ConnectionStringBuilder.CommandTimeout = Given("Command Timeout") ? builder.ConnectionStringBuilder.CommandTimeout : 10;
+            return builder.Build();
+
+            bool Given(string keyword) => builder.ConnectionStringBuilder.ContainsKey(keyword) && connectionString.Contains(keyword, StringComparison.OrdinalIgnoreCase);
         }
         catch (Exception e) when (e is ArgumentException or FormatException)
         {

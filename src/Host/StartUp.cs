@@ -7,6 +7,7 @@ using VoicePlatform.Assistants;
 using VoicePlatform.Billing;
 using VoicePlatform.Calls;
 using VoicePlatform.Contracts.Sessions;
+using VoicePlatform.Host.Mcp;
 using VoicePlatform.LiveKit.Rtc;
 using VoicePlatform.MediaServer;
 using VoicePlatform.Sessions;
@@ -76,6 +77,7 @@ internal static class StartUp
         builder.Services.AddSingleton(_ => Settings.DataSource(settings.DatabaseUrl));
         builder.Services.AddSingleton(new EventCatalog(typeof(SessionEnded).Assembly));
         builder.Services.AddSingleton(_ => new RateLimits(settings.RateLimitPerKey, settings.RateLimitSignUp));
+        builder.Services.AddHttpClient(McpEndpoint.Client, client => client.BaseAddress = new Uri(settings.LocalUrl));
         builder.Services.AddExceptionHandler<Failures>();
         builder.Services.AddProblemDetails();
         builder.Services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = true);
@@ -108,6 +110,7 @@ internal static class StartUp
         app.UseAuthorization();
         app.UseIdempotencyKeys();
         app.MapHealth();
+        app.MapMcp();
         app.MapTenant().MapAssistant().MapSession().MapTrunk().MapCall().MapBilling();
         return app;
     }

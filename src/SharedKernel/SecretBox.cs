@@ -19,6 +19,12 @@ public sealed class SecretBox
     public SecretBox(string current, string? previous = null) =>
         _keys = new[] { current, previous }.Where(k => !string.IsNullOrEmpty(k)).Select(k => Derive(k!)).ToList();
 
+    /// <summary>Whether it was sealed with the key that seals now, and not with the one before.</summary>
+    public bool IsCurrent(ReadOnlySpan<byte> box) => box.Length >= HeaderLength && box.Slice(1, KeyIdLength).SequenceEqual(_keys[0].Id);
+
+    /// <summary>A key is being replaced: what was sealed before opens still, and is to be sealed again.</summary>
+    public bool IsRotating => _keys.Count > 1;
+
     public byte[] Seal(string secret, string belongsTo)
     {
         var plain = Encoding.UTF8.GetBytes(secret);

@@ -24,6 +24,7 @@ public static class Slices
         services.AddScoped<AuditLog>();
 
         services.AddScoped<RequestKey>();
+        services.AddScoped<IScheduledJob, ResealSecrets>();
 
         // Outermost first: validate before a key is taken or a transaction opened.
         services.AddTransient(typeof(IPipelineBehavior<,>), typeof(ConnectionBehavior<,>));

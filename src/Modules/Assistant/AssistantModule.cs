@@ -11,6 +11,7 @@ public static class AssistantModule
     {
         builder.Services.AddSlices(typeof(AssistantModule).Assembly);
         builder.Services.AddModuleDb<AssistantDb>(options => new AssistantDb(options));
+        builder.Services.AddSingleton(new SealedColumn("assistant.tools", "headers"));
         return builder;
     }
 

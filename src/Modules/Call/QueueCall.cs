@@ -72,7 +72,7 @@ internal sealed class QueueCallHandler(
             return Error.Field("assistant_id", "text_only", "This assistant answers in text only: it cannot hold a telephone call.");
         }
 
-        var providers = await mediator.Send(new FindProviders(assistant.Value.Document, Voice: true), ct);
+        var providers = await mediator.Send(new FindProviders(request.TenantId, assistant.Value.Document, Voice: true), ct);
         if (!providers.IsOk)
         {
             return providers.Error;

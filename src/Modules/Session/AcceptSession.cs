@@ -38,7 +38,7 @@ internal sealed class AcceptSessionHandler(SessionDb db, UnitOfWork unit, IMedia
 
         if (!start.RunsElsewhere)
         {
-            var providers = await mediator.Send(new FindProviders(document, Voice: !start.TextOnly), cancellationToken);
+            var providers = await mediator.Send(new FindProviders(caller.TenantId, document, Voice: !start.TextOnly), cancellationToken);
             if (!providers.IsOk)
             {
                 return providers.Error;
@@ -73,7 +73,7 @@ internal sealed class AcceptSessionHandler(SessionDb db, UnitOfWork unit, IMedia
         }
 
         // After the credits, as the contract has it; being in the same transaction, a refusal here gives the hold back.
-        var ready = await mediator.Send(new CheckReadiness(document, Voice: !session.TextOnly), cancellationToken);
+        var ready = await mediator.Send(new CheckReadiness(caller.TenantId, document, Voice: !session.TextOnly), cancellationToken);
         return ready.IsOk ? Accepted(session, assistant.Value, ready.Value.AgentName) : ready.Error;
     }
 

@@ -39,6 +39,9 @@ public static class TenantModule
         builder.Services.AddSingleton<SmtpPost>();
         builder.Services.AddHostedService<MailSender>();
 
+        builder.Services.AddSingleton(new SealedColumn("tenant.secrets", "value", "'secret:' || tenant_id || ':' || name"));
+        builder.Services.AddSingleton(new SealedColumn("tenant.webhooks", "secret"));
+        builder.Services.AddSingleton(new SealedColumn("tenant.webhooks", "previous_secret"));
         builder.Services.AddScoped<IScheduledJob, CheckWebhooks>();
         builder.Services.AddScoped<IScheduledJob, ClearOutEvents>();
         builder.Services.AddScoped<IScheduledJob, TellOfExpiringKeys>();

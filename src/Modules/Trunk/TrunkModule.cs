@@ -14,6 +14,7 @@ public static class TrunkModule
         builder.Services.AddScoped<Probe.TrunkProbe>();
         builder.Services.AddKeyedSingleton<WakeUp>(typeof(TrunkSync));
         builder.Services.AddHostedService<TrunkSync>();
+        builder.Services.AddSingleton(new SealedColumn("trunk.trunks", "auth_password"));
         return builder;
     }
 

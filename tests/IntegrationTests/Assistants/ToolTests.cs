@@ -178,6 +178,22 @@ internal sealed class ToolTests
         Assert.That(usage.Single(u => u!["component"]!.GetValue<string>() == "llm_output")!["quantity"]!.GetValue<long>(), Is.EqualTo(10));
     }
 
+    [Test]
+    public async Task A_tenants_own_provider_key_stands_in_for_the_operators()
+    {
+        await using var host = await TestHost.StartAsync(("OPENAI_BASE_URL", $"{_server.Url}/v1"));
+        var tenant = await host.SignUpAsync();
+        var assistant = (await tenant.PostAsync("/v1/assistants", new { name = "A", llm = new { model = "openai/gpt-test" } })).Get<string>("id");
+        var refused = await tenant.PostAsync("/v1/sessions", new { assistant_id = assistant, text_only = true });
+        Assert.That((refused.Status, refused.Code, refused.Fields.Single()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "assistant.provider_missing", "llm.model")));
+
+        await host.SendAsync(HttpMethod.Put, "/v1/secrets/OPENAI_API_KEY", tenant.Key, new { value = "sk-tenant" });
+        _server.Chat = _ => [Chunk(new { content = "Hello." }), Finish("stop")];
+        var session = await tenant.StartTextSessionAsync(assistant);
+        Assert.That((await tenant.PostAsync($"/v1/sessions/{session}/messages", new { text = "Hi" })).Get<string>("text"), Is.EqualTo("Hello."));
+        Assert.That(_server.Asked.Single().Headers["authorization"], Is.EqualTo("Bearer sk-tenant"));
+    }
+
     private object Webhook(object? headers, double timeoutS = 10) => new
     {
         name = "look_up", type = "webhook", description = "Finds an order.",

@@ -153,7 +153,7 @@ internal sealed class OpenAiModelTests
         var catalog = new ProviderCatalog(Options.Create(options), sphinx, flite, TimeProvider.System);
         var assistant = new AssistantDocument { Name = "Test", Llm = new LanguageModelChoice { Model = descriptor } };
 
-        var answer = await catalog.Mind(assistant, _ => { }).Value.AnswerAsync(Question() with { Assistant = assistant }, default).ToListAsync();
+        var answer = await catalog.Mind(assistant, TenantKeys.None, _ => { }).Value.AnswerAsync(Question() with { Assistant = assistant }, default).ToListAsync();
 
         Assert.That(((Generated.Text)answer[0]).Piece, Is.EqualTo("Hello."));
         Assert.That((_requests[0].Path, _requests[0].Body.GetProperty("model").GetString()), Is.EqualTo(("/v1/chat/completions", model)));

@@ -5,7 +5,6 @@ using VoicePlatform.Agent.Speech;
 using VoicePlatform.Agent.Tools;
 using VoicePlatform.Contracts.Agent;
 using VoicePlatform.Contracts.Sessions;
-using VoicePlatform.Contracts.Tenants;
 
 namespace VoicePlatform.Agent.Answers;
 
@@ -13,7 +12,8 @@ internal sealed class AnswerInTextHandler(ProviderCatalog providers, ToolBoxes t
 {
     public async Task<Result<TextAnswer>> Handle(AnswerInText request, CancellationToken cancellationToken)
     {
-        var mind = providers.Mind(request.Assistant, _ => { });
+        var secrets = await mediator.ReadAsync(request.TenantId, ToolBoxes.SecretsOf(request.Tools).Concat(TenantKeys.Of(request.Assistant)), cancellationToken);
+        var mind = providers.Mind(request.Assistant, secrets, _ => { });
         if (!mind.IsOk)
         {
             return mind.Error;
@@ -23,14 +23,8 @@ internal sealed class AnswerInTextHandler(ProviderCatalog providers, ToolBoxes t
         var usage = new List<UsageTotal>();
         var ends = false;
         var notes = new List<SessionNote>();
-        var secrets = ToolBoxes.SecretsOf(request.TenantId, request.Tools) is { } needed ? await mediator.Send(needed, cancellationToken) : new TenantSecrets(new Dictionary<string, string>());
-        if (!secrets.IsOk)
-        {
-            return secrets.Error;
-        }
-
         await using var box = tools.Make(
-            request.Tools, tools.Context(request.TenantId, request.SessionId, request.AssistantId, null, request.Variables), secrets.Value.Values, null,
+            request.Tools, tools.Context(request.TenantId, request.SessionId, request.AssistantId, null, request.Variables), secrets, null,
             (kind, detail) => notes.Add(new SessionNote(clock.GetUtcNow(), kind, detail)));
         var model = box.IsEmpty ? mind.Value : new ToolUsingModel(mind.Value, box);
         try

@@ -3,8 +3,11 @@ using VoicePlatform.Contracts.Agent;
 
 namespace VoicePlatform.Agent.Answers;
 
-internal sealed class FindProvidersHandler(ProviderCatalog providers) : IRequestHandler<FindProviders, Result<Done>>
+internal sealed class FindProvidersHandler(ProviderCatalog providers, IMediator mediator) : IRequestHandler<FindProviders, Result<Done>>
 {
-    public Task<Result<Done>> Handle(FindProviders request, CancellationToken cancellationToken) =>
-        Task.FromResult<Result<Done>>(providers.Lack(request.Assistant, request.Voice) is { } lack ? lack : default(Done));
+    public async Task<Result<Done>> Handle(FindProviders request, CancellationToken cancellationToken)
+    {
+        var keys = await mediator.ReadAsync(request.TenantId, TenantKeys.Of(request.Assistant), cancellationToken);
+        return providers.Lack(request.Assistant, keys, request.Voice) is { } lack ? lack : default(Done);
+    }
 }

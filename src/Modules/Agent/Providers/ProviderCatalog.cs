@@ -22,10 +22,10 @@ internal sealed class ProviderCatalog(IOptions<AgentOptions> options, PocketSphi
         : "local/script";
 
     /// <summary>What this assistant needs and this installation lacks; null when it can converse.</summary>
-    public Error? Lack(AssistantDocument assistant, bool voice) =>
+    public Error? Lack(AssistantDocument assistant, IReadOnlyDictionary<string, string> tenantKeys, bool voice) =>
         assistant.Architecture is Architecture.Realtime or Architecture.HalfCascade
             ? Missing("realtime.model", $"This installation has no realtime provider for '{assistant.Realtime?.Model}'.")
-            : Mind(assistant, _ => { }).Error ?? (voice ? Ears(assistant).Error ?? Voice(assistant, _ => { }).Error : null);
+            : Mind(assistant, tenantKeys, _ => { }).Error ?? (voice ? Ears(assistant).Error ?? Voice(assistant, _ => { }).Error : null);
 
     public Result<ISpeechToText> Ears(AssistantDocument assistant)
     {
@@ -63,13 +63,14 @@ internal sealed class ProviderCatalog(IOptions<AgentOptions> options, PocketSphi
         _ => Unknown<ITextToSpeech>(field, descriptor),
     };
 
+    /// <param name="tenantKeys">The tenant's own keys, by the names of <see cref="TenantKeys"/>.</param>
     /// <param name="failed">Told of each model that was given up.</param>
-    public Result<ILanguageModel> Mind(AssistantDocument assistant, Action<ProviderException> failed)
+    public Result<ILanguageModel> Mind(AssistantDocument assistant, IReadOnlyDictionary<string, string> tenantKeys, Action<ProviderException> failed)
     {
         var models = new List<ILanguageModel>();
         foreach (var (descriptor, field) in assistant.Llm.Fallbacks.Select((f, i) => (f, $"llm.fallbacks[{i}]")).Prepend((assistant.Llm.Model ?? DefaultLlm, "llm.model")))
         {
-            var model = Single(descriptor, field);
+            var model = Single(descriptor, field, tenantKeys);
             if (!model.IsOk)
             {
                 return model.Error;
@@ -81,15 +82,15 @@ internal sealed class ProviderCatalog(IOptions<AgentOptions> options, PocketSphi
         return Result<ILanguageModel>.Ok(new FallbackModel(models, FirstTokenTimeout, IdleTimeout, clock, failed));
     }
 
-    private Result<ILanguageModel> Single(string descriptor, string field)
+    private Result<ILanguageModel> Single(string descriptor, string field, IReadOnlyDictionary<string, string> tenantKeys)
     {
         var o = options.Value;
         return Split(descriptor) switch
         {
             ("local", "script", _) => Result<ILanguageModel>.Ok(new ScriptModel()),
-            ("openai", var name, _) => o.OpenAiApiKey is { } key
+            ("openai", var name, _) => (tenantKeys.GetValueOrDefault(TenantKeys.OpenAi) ?? o.OpenAiApiKey) is { } key
                 ? Result<ILanguageModel>.Ok(new OpenAiModel("openai", name, o.OpenAiBaseUrl, key, FirstTokenTimeout * 4))
-                : NotReady(field, "OPENAI_API_KEY is not set in this installation."),
+                : NotReady(field, "OPENAI_API_KEY is set neither in this installation nor as a secret of the tenant."),
             ("ollama", var name, var tag) => o.OllamaBaseUrl is { } url
                 ? Result<ILanguageModel>.Ok(new OpenAiModel("ollama", tag is null ? name : $"{name}:{tag}", WithV1(url), "ollama", o.OllamaTimeout))
                 : NotReady(field, "OLLAMA_BASE_URL is not set in this installation."),

@@ -1,5 +1,4 @@
 using VoicePlatform.Contracts.Assistants;
-using VoicePlatform.Contracts.Tenants;
 
 namespace VoicePlatform.Agent.Tools;
 
@@ -9,12 +8,9 @@ internal sealed class ToolBoxes(IHttpClientFactory clients, TimeProvider clock, 
     public ToolContext Context(string tenantId, string sessionId, string assistantId, string? callId, IReadOnlyDictionary<string, string> variables) =>
         new(tenantId, sessionId, assistantId, callId, variables, clients, clock);
 
-    /// <summary>What to ask the tenant's secrets for; null when no tool needs any.</summary>
-    public static ReadSecrets? SecretsOf(string tenantId, IReadOnlyList<ToolDocument> tools)
-    {
-        var names = tools.SelectMany(t => t.Webhook?.Headers?.Values ?? t.Mcp?.Headers?.Values ?? []).SelectMany(Placeholder.SecretsIn).ToHashSet();
-        return names.Count == 0 ? null : new ReadSecrets(tenantId, names);
-    }
+    /// <summary>The tenant's secrets that the tools need, by name.</summary>
+    public static IEnumerable<string> SecretsOf(IReadOnlyList<ToolDocument> tools) =>
+        tools.SelectMany(t => t.Webhook?.Headers?.Values ?? t.Mcp?.Headers?.Values ?? []).SelectMany(Placeholder.SecretsIn);
 
     /// <param name="room">Null in a conversation in text.</param>
     /// <param name="note">Told of every call, for the session's events.</param>

@@ -4,7 +4,6 @@ using VoicePlatform.Agent.Providers;
 using VoicePlatform.Agent.Speech;
 using VoicePlatform.Agent.Tools;
 using VoicePlatform.Contracts.Sessions;
-using VoicePlatform.Contracts.Tenants;
 using VoicePlatform.LiveKit.Rtc;
 
 namespace VoicePlatform.Agent.Worker;
@@ -93,8 +92,9 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
         Conversation? conversation = null;
         Reporter? notes = null;
         var hands = new RoomHands(plan);
-        await using var box = await ToolBoxAsync(plan, hands, (kind, detail) => notes?.Note(kind, detail), ct);
-        var cast = CastFor(plan, box, e => conversation?.Post(new ConversationEvent.ProviderGivenUp(e)));
+        var secrets = await SecretsAsync(plan, ct);
+        await using var box = ToolBoxFor(plan, secrets, hands, (kind, detail) => notes?.Note(kind, detail));
+        var cast = CastFor(plan, secrets, box, e => conversation?.Post(new ConversationEvent.ProviderGivenUp(e)));
         using var over = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var opening = box.OpenAsync(over.Token);
         var preparing = PrepareGreetingAsync(plan, ref cast, over.Token);
@@ -177,20 +177,21 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
     }
 
     /// <exception cref="ProviderException">A provider that was there when the session started is gone.</exception>
-    private Cast CastFor(ConversationPlan plan, ToolBox box, Action<ProviderException> failed)
+    private Cast CastFor(ConversationPlan plan, IReadOnlyDictionary<string, string> secrets, ToolBox box, Action<ProviderException> failed)
     {
-        var (ears, mind, voice) = (providers.Ears(plan.Assistant), providers.Mind(plan.Assistant, failed), providers.Voice(plan.Assistant, failed));
+        var (ears, mind, voice) = (providers.Ears(plan.Assistant), providers.Mind(plan.Assistant, secrets, failed), providers.Voice(plan.Assistant, failed));
         return (ears.Error ?? mind.Error ?? voice.Error) is { } error
             ? throw new ProviderException("catalog", error.Message, retryable: false)
             : new Cast(ears.Value, box.IsEmpty ? mind.Value : new ToolUsingModel(mind.Value, box), voice.Value);
     }
 
-    private async Task<ToolBox> ToolBoxAsync(ConversationPlan plan, RoomHands hands, Action<string, string> note, CancellationToken ct)
+    private ToolBox ToolBoxFor(ConversationPlan plan, IReadOnlyDictionary<string, string> secrets, RoomHands hands, Action<string, string> note) => tools.Make(
+        plan.Tools, tools.Context(plan.TenantId, plan.SessionId, plan.AssistantId, plan.Phone?.CallId, plan.Variables), secrets, hands, note);
+
+    private async Task<IReadOnlyDictionary<string, string>> SecretsAsync(ConversationPlan plan, CancellationToken ct)
     {
-        var secrets = ToolBoxes.SecretsOf(plan.TenantId, plan.Tools) is { } needed ? await SendAsync(needed, ct) : new TenantSecrets(new Dictionary<string, string>());
-        return secrets.IsOk
-            ? tools.Make(plan.Tools, tools.Context(plan.TenantId, plan.SessionId, plan.AssistantId, plan.Phone?.CallId, plan.Variables), secrets.Value.Values, hands, note)
-            : throw new InvalidOperationException(secrets.Error.Message);
+        await using var scope = scopes.CreateAsyncScope();
+        return await scope.ServiceProvider.GetRequiredService<IMediator>().ReadAsync(plan.TenantId, ToolBoxes.SecretsOf(plan.Tools).Concat(TenantKeys.Of(plan.Assistant)), ct);
     }
 
     private async Task<T> SendAsync<T>(IRequest<T> request, CancellationToken ct)

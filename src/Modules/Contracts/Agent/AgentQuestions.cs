@@ -7,10 +7,10 @@ namespace VoicePlatform.Contracts.Agent;
 /// Are the models here that a conversation with this assistant needs, aloud or in text? Refused with assistant.provider_missing, which
 /// names the field and the provider, when one is not.
 /// </summary>
-public sealed record FindProviders(AssistantDocument Assistant, bool Voice) : IRequest<Result<Done>>;
+public sealed record FindProviders(string TenantId, AssistantDocument Assistant, bool Voice) : IRequest<Result<Done>>;
 
 /// <summary>Can this installation hold one more conversation with these models? Unavailable when full; invalid names the model that is not there.</summary>
-public sealed record CheckReadiness(AssistantDocument Assistant, bool Voice) : IRequest<Result<Readiness>>;
+public sealed record CheckReadiness(string TenantId, AssistantDocument Assistant, bool Voice) : IRequest<Result<Readiness>>;
 
 /// <param name="AgentName">The name under which workers register, for dispatch.</param>
 public sealed record Readiness(string AgentName);
@@ -20,9 +20,9 @@ public sealed record AnswerInText(
     AssistantDocument Assistant,
     IReadOnlyDictionary<string, string> Variables,
     IReadOnlyList<TextLine> History,
-    string Text) : IRequest<Result<TextAnswer>>
+    string Text,
+    string TenantId) : IRequest<Result<TextAnswer>>
 {
-    public string TenantId { get; init; } = "";
     public string SessionId { get; init; } = "";
     public string AssistantId { get; init; } = "";
     public IReadOnlyList<ToolDocument> Tools { get; init; } = [];

@@ -26,7 +26,7 @@ internal sealed class OpenPhoneSessionHandler(SessionDb db, IMediator mediator, 
         var session = Session.OpenPhone(request, version, request.MaxDurationS ?? document.Limits.MaxDurationS, clock.GetUtcNow());
         db.Sessions.Add(session);
         await db.SaveChangesAsync(cancellationToken);
-        var ready = await mediator.Send(new CheckReadiness(document, Voice: true), cancellationToken);
+        var ready = await mediator.Send(new CheckReadiness(request.TenantId, document, Voice: true), cancellationToken);
         return ready.IsOk ? new PhoneSession(session.Id, ready.Value.AgentName, version) : ready.Error;
     }
 }

@@ -38,7 +38,7 @@ internal static class SendMessage
             Result<TextAnswer> answer;
             try
             {
-                answer = await mediator.Send(new AnswerInText(t.Assistant, t.Variables, t.History, command.Text!) { TenantId = t.TenantId, SessionId = t.SessionId, AssistantId = t.AssistantId, Tools = t.Tools }, either.Token);
+                answer = await mediator.Send(new AnswerInText(t.Assistant, t.Variables, t.History, command.Text!, t.TenantId) { SessionId = t.SessionId, AssistantId = t.AssistantId, Tools = t.Tools }, either.Token);
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
