@@ -1,5 +1,6 @@
 using VoicePlatform.Assistants.Data;
 using VoicePlatform.Assistants.Features;
+using VoicePlatform.Assistants.Tools;
 
 namespace VoicePlatform.Assistants;
 
@@ -30,6 +31,15 @@ public static class AssistantModule
         CreateAssistant003.Map(seed003.MapGroup("").RequireAuthorization(Scopes.Operate));
         UpdateAssistant003.Map(seed003.MapGroup("").RequireAuthorization(Scopes.Operate));
         ListAssistants003.Map(seed003.MapGroup("").RequireAuthorization(Scopes.Read));
+
+        var readingTools = app.MapGroup("/v1/tools").WithTags("Tools").RequireAuthorization(Scopes.Read);
+        GetTool.Map(readingTools);
+        ListTools.Map(readingTools);
+
+        var changingTools = app.MapGroup("/v1/tools").WithTags("Tools").RequireAuthorization(Scopes.Operate);
+        CreateTool.Map(changingTools);
+        UpdateTool.Map(changingTools);
+        DeleteTool.Map(changingTools);
         return app;
     }
 }

@@ -267,7 +267,7 @@ internal sealed class Seed003Tests
         await using var source = NpgsqlDataSource.Create(_bench.Host.Database.Owner);
         await using var insert = source.CreateCommand(
             """
-            WITH who AS (INSERT INTO tenant.users (id, tenant_id, name, email, created_at) VALUES ($1, $2, 'C', 'colleague@example.com', now()) RETURNING id)
+            WITH who AS (INSERT INTO tenant.users (id, tenant_id, name, email, role, created_at, updated_at) VALUES ($1, $2, 'C', 'colleague@example.com', 'admin', now(), now()) RETURNING id)
             INSERT INTO tenant.keys (id, tenant_id, user_id, name, hash, hint, scopes, mode, created_at) SELECT $3, $2, id, 'c', $4, '', '{admin,finance}', 'live', now() FROM who
             """);
         insert.Parameters.Add(new() { Value = Ids.New(Ids.User, now) });

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using VoicePlatform.Assistants.Data;
+using VoicePlatform.Assistants.Tools;
 
 namespace VoicePlatform.Assistants.Features;
 
@@ -11,7 +12,7 @@ internal static class CreateAssistant
         .WithName(nameof(CreateAssistant))
         .Produces<AssistantView>(StatusCodes.Status201Created);
 
-    internal sealed class Handler(AssistantDb db, AuditLog audit, Caller caller, TimeProvider clock) : IRequestHandler<NewAssistant, Result<AssistantView>>
+    internal sealed class Handler(AssistantDb db, Caller caller, AuditLog audit, TimeProvider clock) : IRequestHandler<NewAssistant, Result<AssistantView>>
     {
         public async Task<Result<AssistantView>> Handle(NewAssistant command, CancellationToken cancellationToken)
         {
@@ -21,10 +22,15 @@ internal static class CreateAssistant
                 return document.Error;
             }
 
+            if (await db.RefusalOfToolsAsync(caller.TenantId, document.Value, cancellationToken) is { } refusal)
+            {
+                return refusal;
+            }
+
             var (assistant, first) = Assistant.Create(caller.TenantId, document.Value, caller.UserId, clock.GetUtcNow());
             db.AddRange(assistant, first);
             await db.SaveChangesAsync(cancellationToken);
-            await audit.NoteAsync("assistant.created", assistant.Id, new { document.Value.Name }, cancellationToken);
+            await audit.NoteAsync("assistant.created", assistant.Id, new { assistant.Name }, cancellationToken);
             return AssistantView.Of(assistant, document.Value);
         }
     }

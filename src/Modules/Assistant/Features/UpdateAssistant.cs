@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using VoicePlatform.Assistants.Data;
+using VoicePlatform.Assistants.Tools;
 
 namespace VoicePlatform.Assistants.Features;
 
@@ -13,7 +14,7 @@ internal static class UpdateAssistant
         .WithName(nameof(UpdateAssistant))
         .Produces<AssistantView>();
 
-    internal sealed class Handler(AssistantDb db, AuditLog audit, Caller caller, TimeProvider clock) : IRequestHandler<ChangeAssistant, Result<AssistantView>>
+    internal sealed class Handler(AssistantDb db, Caller caller, AuditLog audit, TimeProvider clock) : IRequestHandler<ChangeAssistant, Result<AssistantView>>
     {
         public async Task<Result<AssistantView>> Handle(ChangeAssistant command, CancellationToken cancellationToken)
         {
@@ -43,6 +44,11 @@ internal static class UpdateAssistant
                 return document.Error;
             }
 
+            if (await db.RefusalOfToolsAsync(caller.TenantId, document.Value, cancellationToken) is { } refusal)
+            {
+                return refusal;
+            }
+
             db.Add(assistant.Change(document.Value, caller.UserId, clock.GetUtcNow()));
             try
             {
@@ -53,8 +59,7 @@ internal static class UpdateAssistant
                 return AssistantErrors.ChangedMeanwhile;
             }
 
-            await audit.NoteAsync(
-                "assistant.updated", assistant.Id, new { assistant.Version, Fields = command.Patch.EnumerateObject().Select(f => f.Name) }, cancellationToken);
+            await audit.NoteAsync("assistant.updated", assistant.Id, new { assistant.Version, fields = command.Patch.EnumerateObject().Select(f => f.Name) }, cancellationToken);
             return AssistantView.Of(assistant, document.Value);
         }
     }

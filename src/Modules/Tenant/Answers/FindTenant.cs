@@ -8,7 +8,7 @@ internal sealed class FindTenantHandler(TenantDb db) : IRequestHandler<FindTenan
     public async Task<Result<KnownTenant>> Handle(FindTenant request, CancellationToken cancellationToken) =>
         await db.Tenants.AsNoTracking().Where(t => t.Id == request.TenantId).Select(t => new KnownTenant(t.Id, t.Name)).SingleOrDefaultAsync(cancellationToken) is { } found
             ? found
-            : TenantErrors.TenantNotFound;
+            : TenantErrors.NotFound;
 }
 
 internal sealed class FindUserHandler(TenantDb db) : IRequestHandler<FindUser, Result<KnownUser>>
