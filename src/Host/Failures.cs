@@ -46,9 +46,10 @@ internal sealed partial class Failures(ILogger<Failures> log) : IExceptionHandle
         _ => false,
     };
 
-    /// <summary>JSON can spell characters that PostgreSQL has no place for.</summary>
+    /// <summary>JSON can spell characters that PostgreSQL has no place for, and half characters that nobody can read.</summary>
     private static bool IsUnkeepable(Exception e) =>
-        (e as PostgresException ?? e.InnerException as PostgresException)?.SqlState
+        e is InvalidOperationException { Source: "System.Text.Json.Rethrowable" }
+        || (e as PostgresException ?? e.InnerException as PostgresException)?.SqlState
             is PostgresErrorCodes.CharacterNotInRepertoire or PostgresErrorCodes.UntranslatableCharacter or PostgresErrorCodes.InvalidTextRepresentation;
 
     private static Error Unreadable(BadHttpRequestException bad)
