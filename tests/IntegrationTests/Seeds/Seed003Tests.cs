@@ -1,13 +1,9 @@
 using System.Net;
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json.Nodes;
-using Npgsql;
 using VoicePlatform.Contracts.Assistants;
 using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.IntegrationTests.Calls;
 using VoicePlatform.IntegrationTests.Support;
-using VoicePlatform.SharedKernel;
 
 namespace VoicePlatform.IntegrationTests.Seeds;
 
@@ -263,18 +259,8 @@ internal sealed class Seed003Tests
     /// <summary>Somebody else of the same tenant.</summary>
     private async Task<TestTenant> ColleagueAsync()
     {
-        var (now, text) = (TimeProvider.System.GetUtcNow(), $"lvk_{Guid.CreateVersion7():N}");
-        await using var source = NpgsqlDataSource.Create(_bench.Host.Database.Owner);
-        await using var insert = source.CreateCommand(
-            """
-            WITH who AS (INSERT INTO tenant.users (id, tenant_id, name, email, role, created_at, updated_at) VALUES ($1, $2, 'C', 'colleague@example.com', 'admin', now(), now()) RETURNING id)
-            INSERT INTO tenant.keys (id, tenant_id, user_id, name, hash, hint, scopes, mode, created_at) SELECT $3, $2, id, 'c', $4, '', '{admin,finance}', 'live', now() FROM who
-            """);
-        insert.Parameters.Add(new() { Value = Ids.New(Ids.User, now) });
-        insert.Parameters.Add(new() { Value = _bench.Tenant.TenantId });
-        insert.Parameters.Add(new() { Value = Ids.New(Ids.Key, now) });
-        insert.Parameters.Add(new() { Value = SHA256.HashData(Encoding.UTF8.GetBytes(text)) });
-        await insert.ExecuteNonQueryAsync();
-        return _bench.Tenant.WithKey(text);
+        var user = await _bench.Tenant.PostAsync("/v1/users", new { name = "C", email = "colleague@example.com", role = "owner" });
+        var key = await _bench.Tenant.PostAsync("/v1/keys", new { name = "c", scopes = new[] { "admin", "finance" }, user_id = user.Get<string>("id") });
+        return _bench.Tenant.WithKey(key.Get<string>("key"));
     }
 }

@@ -12,7 +12,7 @@ internal static class CreateAssistant
         .WithName(nameof(CreateAssistant))
         .Produces<AssistantView>(StatusCodes.Status201Created);
 
-    internal sealed class Handler(AssistantDb db, Caller caller, AuditLog audit, TimeProvider clock) : IRequestHandler<NewAssistant, Result<AssistantView>>
+    internal sealed class Handler(AssistantDb db, AuditLog audit, Caller caller, TimeProvider clock) : IRequestHandler<NewAssistant, Result<AssistantView>>
     {
         public async Task<Result<AssistantView>> Handle(NewAssistant command, CancellationToken cancellationToken)
         {

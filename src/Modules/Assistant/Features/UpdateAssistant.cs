@@ -14,7 +14,7 @@ internal static class UpdateAssistant
         .WithName(nameof(UpdateAssistant))
         .Produces<AssistantView>();
 
-    internal sealed class Handler(AssistantDb db, Caller caller, AuditLog audit, TimeProvider clock) : IRequestHandler<ChangeAssistant, Result<AssistantView>>
+    internal sealed class Handler(AssistantDb db, AuditLog audit, Caller caller, TimeProvider clock) : IRequestHandler<ChangeAssistant, Result<AssistantView>>
     {
         public async Task<Result<AssistantView>> Handle(ChangeAssistant command, CancellationToken cancellationToken)
         {

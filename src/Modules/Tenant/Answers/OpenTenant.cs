@@ -3,7 +3,7 @@ using VoicePlatform.Tenants.Data;
 
 namespace VoicePlatform.Tenants.Answers;
 
-internal sealed class OpenTenantHandler(TenantDb db, IMediator mediator, AuditLog audit, TimeProvider clock) : IRequestHandler<OpenTenant, Result<OpenedTenant>>
+internal sealed class OpenTenantHandler(TenantDb db, IMediator mediator, TimeProvider clock) : IRequestHandler<OpenTenant, Result<OpenedTenant>>
 {
     public async Task<Result<OpenedTenant>> Handle(OpenTenant request, CancellationToken cancellationToken)
     {
@@ -12,7 +12,6 @@ internal sealed class OpenTenantHandler(TenantDb db, IMediator mediator, AuditLo
         var user = User.Join(tenant.Id, request.UserName, request.UserEmail, Role.Owner, now);
         db.AddRange(tenant, user);
         await db.SaveChangesAsync(cancellationToken);
-        await audit.NoteAsync("tenant.opened", tenant.Id, new { tenant.Name, user_id = user.Id }, cancellationToken, tenant.Id);
         await mediator.Publish((INotification)new TenantOpened(tenant.Id, now), cancellationToken);
         return new OpenedTenant(tenant.Id, user.Id);
     }
