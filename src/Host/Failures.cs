@@ -8,6 +8,7 @@ namespace VoicePlatform.Host;
 internal sealed partial class Failures(ILogger<Failures> log) : IExceptionHandler
 {
     private static readonly Error DatabaseAway = new(ErrorKind.Unavailable, "database.unavailable", "The database does not answer.") { RetryAfter = TimeSpan.FromSeconds(5) };
+    private static readonly Error Unkeepable = new(ErrorKind.Malformed, "request.malformed", "The body has text that cannot be kept: a NUL character, or half of a surrogate pair.");
     private static readonly Error Internal = new(ErrorKind.Unavailable, "internal_error", "Something went wrong here; the request id finds it in the logs.");
 
     public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
@@ -16,6 +17,7 @@ internal sealed partial class Failures(ILogger<Failures> log) : IExceptionHandle
         {
             BadHttpRequestException bad => (bad.StatusCode, Unreadable(bad)),
             OperationCanceledException when httpContext.RequestAborted.IsCancellationRequested => (StatusCodes.Status499ClientClosedRequest, Internal),
+            _ when IsUnkeepable(exception) => (StatusCodes.Status400BadRequest, Unkeepable),
             _ when IsDatabaseAway(exception) => (StatusCodes.Status503ServiceUnavailable, DatabaseAway),
             _ => (StatusCodes.Status500InternalServerError, Internal),
         };
@@ -43,6 +45,12 @@ internal sealed partial class Failures(ILogger<Failures> log) : IExceptionHandle
         { InnerException: { } inner } => IsDatabaseAway(inner),
         _ => false,
     };
+
+    /// <summary>JSON can spell characters that PostgreSQL has no place for, and half characters that nobody can read.</summary>
+    private static bool IsUnkeepable(Exception e) =>
+        e is InvalidOperationException { Source: "System.Text.Json.Rethrowable" }
+        || (e as PostgresException ?? e.InnerException as PostgresException)?.SqlState
+            is PostgresErrorCodes.CharacterNotInRepertoire or PostgresErrorCodes.UntranslatableCharacter or PostgresErrorCodes.InvalidTextRepresentation;
 
     private static Error Unreadable(BadHttpRequestException bad)
     {

@@ -344,5 +344,29 @@ internal sealed class Seed000Tests
         Assert.That((await tenant.GetAsync($"/v1/assistants/{compat.AssistantId}")).Get<string>("name"), Is.EqualTo("Assistant"));
     }
 
+    [TestCase("""a\u0000b""")]
+    [TestCase("""a\ud800b""")]
+    public async Task Text_that_no_database_keeps_is_400_wherever_it_stands(string text)
+    {
+        await using var host = await HostAsync();
+        var tenant = await host.SignUpAsync();
+        var assistant = await tenant.CreateAssistantAsync();
+        Answer[] answers =
+        [
+            await host.SendAsync(HttpMethod.Post, Start, null, $$"""{"username": "{{text}}", "deviceId": "device-1"}"""),
+            await host.SendAsync(HttpMethod.Post, Chat, null, $$"""{"deviceId": "device-1", "message": "{{text}}"}"""),
+            await host.SendAsync(HttpMethod.Post, Chat, null, $$"""{"deviceId": "device-2", "username": "{{text}}", "message": "hello"}"""),
+            await host.SendAsync(HttpMethod.Put, $"{Settings}/device-1", null, $$"""{"nickname": "{{text}}"}"""),
+            await host.SendAsync(HttpMethod.Put, $"{Settings}/device-1", null, $$"""{"{{text}}": "nickname"}"""),
+            await host.SendAsync(HttpMethod.Post, "/auth/create-key", null, $$"""{"user_name": "{{text}}", "org_name": "x", "user_email": "a@example.com"}"""),
+            await tenant.PostAsync("/assistant/create", $$"""{"assistant_name": "{{text}}", "assistant_prompt": "x", "assistant_tts_model": "sarvam", "assistant_tts_speaker": "meera"}"""),
+            await tenant.PostAsync("/v1/sessions", $$$"""{"assistant_id": "{{{assistant}}}", "metadata": {"a": "{{{text}}}"}}"""),
+            await tenant.PostAsync("/v1/token", $$$"""{"participant_metadata": "{{{text}}}", "room_config": {"agents": [{"metadata": "{{{text}}}"}]}}"""),
+        ];
+        Assert.That(answers.Select(a => (int)a.Status), Is.All.AnyOf(400, 422), string.Join(" | ", answers.Select(a => $"{(int)a.Status} {a.Body?.ToJsonString()}")));
+        var session = await host.SendAsync(HttpMethod.Post, "/session", null, $$$"""{"userIdentity": "user-1", "agentConfig": {"prompt": "{{{text}}}", "greeting": "{{{text}}}"}}""");
+        Assert.That((int)session.Status, Is.AnyOf(200, 400));
+    }
+
     private static Task<TestHost> HostAsync(params (string, string)[] settings) => TestHost.StartAsync([("COMPAT_TENANT", "on"), .. settings]);
 }

@@ -68,8 +68,10 @@ internal sealed class TokenTests
         var only = await _tenant.PostAsync("/v1/token", new { room_name = "", participant_identity = "" });
         Assert.That(Verified(only).Token.Video!.Room, Does.StartWith($"agent_{assistant}_usr"));
 
-        await _tenant.CreateAssistantAsync();
+        var second = await _tenant.CreateAssistantAsync();
         Assert.That((await _tenant.PostAsync("/v1/token", new { })).Fields, Is.EqualTo(new[] { Field }));
+        var key = await _tenant.PostAsync("/v1/keys", new { name = "front end", scopes = new[] { "operate" }, default_assistant_id = second });
+        Assert.That(Verified(await _tenant.WithKey(key.Get<string>("key")).PostAsync("/v1/token", new { })).Token.Video!.Room, Does.StartWith($"agent_{second}_usr"));
         foreach (var (metadata, status) in new[] { ("nonsense", 422), ("[]", 422), ("""{"assistant_id": 7}""", 422), ("""{"assistant_id": "ast00000000000000000000000000"}""", 404) })
         {
             var answer = await _tenant.PostAsync("/v1/token", new { room_config = new { agents = new[] { new { metadata } } } });

@@ -9,6 +9,8 @@ internal sealed partial class DeviceSettings
 {
     public const int MaxLength = 16 * 1024;
 
+    private const int GreetingMaxLength = 4_000;
+
     public string TenantId { get; init; } = "";
     public string DeviceId { get; init; } = "";
 
@@ -42,18 +44,19 @@ internal sealed partial class DeviceSettings
         .Where(f => f.Value.ValueKind is JsonValueKind.String or JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False && f.Name.Length <= 64)
         .Select(f => (f.Name, Value: f.Value.ToString()))
         .Where(f => f.Value.Length <= 4000)
+        .Take(100)
         .ToDictionary(f => f.Name, f => f.Value);
 
     /// <param name="llm">The model that answers; null: the assistant's.</param>
     public static string? Overrides(string settings, string? llm)
     {
         var (given, changes) = (Json.Read<JsonElement>(settings), new JsonObject());
-        if (Text("prompt") is { } prompt)
+        if (Text("prompt", MaxLength) is { } prompt)
         {
             changes["prompt"] = prompt;
         }
 
-        if (Text("greeting") is { } greeting)
+        if (Text("greeting", GreetingMaxLength) is { } greeting)
         {
             changes["greeting"] = new JsonObject { ["text"] = greeting, ["mode"] = "verbatim" };
         }
@@ -65,7 +68,8 @@ internal sealed partial class DeviceSettings
 
         return changes.Count == 0 ? null : changes.ToJsonString();
 
-        string? Text(string name) => given.TryGetProperty(name, out var value) && value.ValueKind is JsonValueKind.String && value.GetString() is { Length: > 0 and <= 4000 } text ? text : null;
+        string? Text(string name, int maxLength) =>
+            given.TryGetProperty(name, out var value) && value.ValueKind is JsonValueKind.String && value.GetString() is { Length: > 0 } text && text.Length <= maxLength ? text : null;
     }
 
     private static bool IsOurs(string name) => name is "deviceId" or "updatedAt";

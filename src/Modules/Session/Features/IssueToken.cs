@@ -68,7 +68,12 @@ internal static class IssueToken
             }
         }
 
-        // Without a name, there must be no doubt.
+        if (caller.DefaultAssistantId is { } ofKey)
+        {
+            return ofKey;
+        }
+
+        // Named nowhere, there must be no doubt.
         var only = await mediator.Send(new FindOnlyAssistant(caller.TenantId), ct);
         return only.IsOk ? only.Value.AssistantId : Error.Field(AssistantField, "required", $"'{AssistantField}' must name an 'assistant_id': {only.Error.Message}");
     }
