@@ -44,7 +44,8 @@ public static class TenantModule
         builder.Services.AddScoped<IScheduledJob, TellOfExpiringKeys>();
         builder.Services.AddHttpClient(OutboundGuard.ClientName)
             .ConfigurePrimaryHttpMessageHandler(p => p.GetRequiredService<OutboundGuard>().NewHandler())
-            .SetHandlerLifetime(Timeout.InfiniteTimeSpan);
+            .SetHandlerLifetime(Timeout.InfiniteTimeSpan)
+            .RemoveAllLoggers();
         return builder;
     }
 
