@@ -1,5 +1,6 @@
 using System.Text.Json;
 using VoicePlatform.Assistants.Data;
+using VoicePlatform.Assistants.Tools;
 
 namespace VoicePlatform.Assistants.Features;
 
@@ -7,15 +8,13 @@ internal static class CreateAssistant
 {
     public static void Map(RouteGroupBuilder assistants) => assistants
         .MapPost("/", async (JsonElement document, HttpContext http, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Command(document), ct)).ToHttp(r => AssistantView.Answer(r, http, StatusCodes.Status201Created)))
+            (await mediator.Send(new NewAssistant(document), ct)).ToHttp(r => AssistantView.Answer(r, http, StatusCodes.Status201Created)))
         .WithName(nameof(CreateAssistant))
         .Produces<AssistantView>(StatusCodes.Status201Created);
 
-    public sealed record Command(JsonElement Document) : ICommand<AssistantView>;
-
-    internal sealed class Handler(AssistantDb db, Caller caller, TimeProvider clock) : IRequestHandler<Command, Result<AssistantView>>
+    internal sealed class Handler(AssistantDb db, AuditLog audit, Caller caller, TimeProvider clock) : IRequestHandler<NewAssistant, Result<AssistantView>>
     {
-        public async Task<Result<AssistantView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<AssistantView>> Handle(NewAssistant command, CancellationToken cancellationToken)
         {
             var document = DocumentRules.Read(command.Document);
             if (!document.IsOk)
@@ -23,9 +22,15 @@ internal static class CreateAssistant
                 return document.Error;
             }
 
+            if (await db.RefusalOfToolsAsync(caller.TenantId, document.Value, cancellationToken) is { } refusal)
+            {
+                return refusal;
+            }
+
             var (assistant, first) = Assistant.Create(caller.TenantId, document.Value, caller.UserId, clock.GetUtcNow());
             db.AddRange(assistant, first);
             await db.SaveChangesAsync(cancellationToken);
+            await audit.NoteAsync("assistant.created", assistant.Id, new { assistant.Name }, cancellationToken);
             return AssistantView.Of(assistant, document.Value);
         }
     }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using VoicePlatform.Assistants.Data;
+using VoicePlatform.Assistants.Tools;
 
 namespace VoicePlatform.Assistants.Features;
 
@@ -9,15 +10,13 @@ internal static class UpdateAssistant
 {
     public static void Map(RouteGroupBuilder assistants) => assistants
         .MapPatch("/{id}", async (string id, JsonElement patch, HttpContext http, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Command(id, patch, Etag.Wanted(http)), ct)).ToHttp(r => AssistantView.Answer(r, http)))
+            (await mediator.Send(new ChangeAssistant(id, patch, Etag.Wanted(http)), ct)).ToHttp(r => AssistantView.Answer(r, http)))
         .WithName(nameof(UpdateAssistant))
         .Produces<AssistantView>();
 
-    public sealed record Command(string AssistantId, JsonElement Patch, string IfMatch) : ICommand<AssistantView>;
-
-    internal sealed class Handler(AssistantDb db, Caller caller, TimeProvider clock) : IRequestHandler<Command, Result<AssistantView>>
+    internal sealed class Handler(AssistantDb db, AuditLog audit, Caller caller, TimeProvider clock) : IRequestHandler<ChangeAssistant, Result<AssistantView>>
     {
-        public async Task<Result<AssistantView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<AssistantView>> Handle(ChangeAssistant command, CancellationToken cancellationToken)
         {
             var assistant = await db.Assistants.SingleOrDefaultAsync(
                 a => a.Id == command.AssistantId && a.TenantId == caller.TenantId && a.DeletedAt == null, cancellationToken);
@@ -45,6 +44,11 @@ internal static class UpdateAssistant
                 return document.Error;
             }
 
+            if (await db.RefusalOfToolsAsync(caller.TenantId, document.Value, cancellationToken) is { } refusal)
+            {
+                return refusal;
+            }
+
             db.Add(assistant.Change(document.Value, caller.UserId, clock.GetUtcNow()));
             try
             {
@@ -55,6 +59,7 @@ internal static class UpdateAssistant
                 return AssistantErrors.ChangedMeanwhile;
             }
 
+            await audit.NoteAsync("assistant.updated", assistant.Id, new { assistant.Version, fields = command.Patch.EnumerateObject().Select(f => f.Name) }, cancellationToken);
             return AssistantView.Of(assistant, document.Value);
         }
     }

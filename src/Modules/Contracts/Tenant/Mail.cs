@@ -7,5 +7,5 @@ namespace VoicePlatform.Contracts.Tenants;
 /// <param name="Subject">One line.</param>
 public sealed record SendMail(string TenantId, string To, string Subject, string Text) : ICommand<Done>;
 
-/// <summary>The same to each of the tenant's people.</summary>
-public sealed record MailUsers(string TenantId, string Subject, string Text) : ICommand<Done>;
+/// <summary>The same to each of the tenant's owners and admins.</summary>
+public sealed record MailAdmins(string TenantId, string Subject, string Text) : ICommand<Done>;

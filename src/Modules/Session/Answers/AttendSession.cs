@@ -19,10 +19,16 @@ internal sealed class AttendSessionHandler(SessionDb db, UnitOfWork unit, IMedia
             return refusal;
         }
 
-        var assistant = await mediator.Send(new FindAssistant(session.TenantId, session.AssistantId, session.AssistantVersion, session.Overrides), cancellationToken);
+        var assistant = await mediator.Send(new FindAssistant(session.TenantId, session.AssistantId, session.AssistantVersion, session.Overrides, session.IsTest), cancellationToken);
         if (!assistant.IsOk)
         {
             return assistant.Error;
+        }
+
+        var tools = await mediator.Send(new FindTools(session.TenantId, assistant.Value.Document.Tools), cancellationToken);
+        if (!tools.IsOk)
+        {
+            return tools.Error;
         }
 
         await db.SaveChangesAsync(cancellationToken);
@@ -33,6 +39,10 @@ internal sealed class AttendSessionHandler(SessionDb db, UnitOfWork unit, IMedia
             session.Id, [], [], [], unknown.Select(name => new SessionNote(now, "variable.unknown", $"There is no value for {{{{{name}}}}}.")).ToList(), cancellationToken);
         return new ConversationPlan(
             session.Id, session.TenantId, session.RoomName, session.ParticipantIdentity, document, values, TimeSpan.FromSeconds(session.MaxDurationS),
-            session.PhoneCall is { } phone ? phone with { Voicemail = phone.Voicemail with { Message = Placeholders.Fill(phone.Voicemail.Message, values, unknown) } } : null);
+            session.PhoneCall is { } phone ? phone with { Voicemail = phone.Voicemail with { Message = Placeholders.Fill(phone.Voicemail.Message, values, unknown) } } : null)
+        {
+            AssistantId = session.AssistantId,
+            Tools = tools.Value.Tools,
+        };
     }
 }

@@ -16,25 +16,15 @@ internal static class SendMessage
 
     public static void Map(RouteGroupBuilder sessions) => sessions
         .MapPost("/{id}/messages", async (string id, Body body, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Command(id, body.Text), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+            (await mediator.Send(new TextTurn(id, body.Text), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
         .WithName(nameof(SendMessage))
-        .Produces<Response>();
+        .Produces<TextReply>();
 
     public sealed record Body(string? Text);
 
-    public sealed record Command(string SessionId, string? Text) : IRequest<Result<Response>>, IEffect;
-
-    /// <param name="Ended">The assistant ended the conversation with this answer.</param>
-    public sealed record Response(string Text, int Turn, bool Ended);
-
-    internal sealed class Validator : AbstractValidator<Command>
+    internal sealed class Handler(IMediator mediator, TimeProvider clock) : IRequestHandler<TextTurn, Result<TextReply>>
     {
-        public Validator() => RuleFor(c => c.Text).NotEmpty().MaximumLength(8_000);
-    }
-
-    internal sealed class Handler(IMediator mediator, TimeProvider clock) : IRequestHandler<Command, Result<Response>>
-    {
-        public async Task<Result<Response>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<TextReply>> Handle(TextTurn command, CancellationToken cancellationToken)
         {
             var turn = await mediator.Send(new BeginTurn(command.SessionId, command.Text!), cancellationToken);
             if (!turn.IsOk)
@@ -48,7 +38,7 @@ internal static class SendMessage
             Result<TextAnswer> answer;
             try
             {
-                answer = await mediator.Send(new AnswerInText(t.Assistant, t.Variables, t.History, command.Text!), either.Token);
+                answer = await mediator.Send(new AnswerInText(t.Assistant, t.Variables, t.History, command.Text!) { TenantId = t.TenantId, SessionId = t.SessionId, AssistantId = t.AssistantId, Tools = t.Tools }, either.Token);
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
@@ -68,7 +58,7 @@ internal static class SendMessage
                 return answer.Error ?? kept.Error!;
             }
 
-            return new Response(answer.Value.Text, t.Turn, answer.Value.EndsConversation);
+            return new TextReply(answer.Value.Text, t.Turn, answer.Value.EndsConversation);
         }
     }
 
@@ -76,7 +66,7 @@ internal static class SendMessage
 
     internal sealed record OpenTurn(
         string SessionId, string TenantId, int Turn, int Seq, AssistantDocument Assistant, IReadOnlyDictionary<string, string> Variables,
-        IReadOnlyList<TextLine> History, IReadOnlyList<StoredUsage> UsedBefore);
+        IReadOnlyList<TextLine> History, IReadOnlyList<StoredUsage> UsedBefore, string AssistantId, IReadOnlyList<ToolDocument> Tools);
 
     internal sealed class BeginTurnHandler(SessionDb db, UnitOfWork unit, IMediator mediator, Caller caller, TimeProvider clock) : IRequestHandler<BeginTurn, Result<OpenTurn>>
     {
@@ -103,10 +93,16 @@ internal static class SendMessage
                 return covered.Error;
             }
 
-            var assistant = await mediator.Send(new FindAssistant(session.TenantId, session.AssistantId, session.AssistantVersion), cancellationToken);
+            var assistant = await mediator.Send(new FindAssistant(session.TenantId, session.AssistantId, session.AssistantVersion, session.Overrides, session.IsTest), cancellationToken);
             if (!assistant.IsOk)
             {
                 return assistant.Error;
+            }
+
+            var tools = await mediator.Send(new FindTools(session.TenantId, assistant.Value.Document.Tools), cancellationToken);
+            if (!tools.IsOk)
+            {
+                return tools.Error;
             }
 
             session.BusyUntil = now + AnswerTimeout + TimeSpan.FromSeconds(5);
@@ -120,7 +116,7 @@ internal static class SendMessage
             var values = Placeholders.Values(assistant.Value.Document, session.Variables, session.Metadata);
             return new OpenTurn(
                 session.Id, session.TenantId, turn, seq, Placeholders.Fill(assistant.Value.Document, values, new SortedSet<string>()), values,
-                lines.ConvertAll(l => new TextLine(l.Speaker == "agent" ? Speaker.Agent : Speaker.User, l.Text)), used);
+                lines.ConvertAll(l => new TextLine(l.Speaker == "agent" ? Speaker.Agent : Speaker.User, l.Text)), used, session.AssistantId, tools.Value.Tools);
         }
     }
 
@@ -143,7 +139,7 @@ internal static class SendMessage
             var now = clock.GetUtcNow();
             var usage = answer.Usage.Append(new UsageTotal("message", "platform", "text", "message", 1)).Select(u => u with { Quantity = u.Quantity + Before(u) });
             await unit.AppendAsync(
-                turn.SessionId, [new(turn.Seq + 1, turn.Turn, Speaker.Agent, answer.Text, now, now, false)], [], usage.ToList(), [], cancellationToken);
+                turn.SessionId, [new(turn.Seq + 1, turn.Turn, Speaker.Agent, answer.Text, now, now, false)], [], usage.ToList(), answer.Notes, cancellationToken);
             return answer.EndsConversation
                 ? await mediator.Send(new FinishSession(turn.SessionId, EndReasons.AssistantEnded), cancellationToken)
                 : default(Done);

@@ -37,7 +37,7 @@ internal sealed class AskTenantServerHandler(IHttpClientFactory clients, TimePro
     /// <summary>Each step of a redirect is a request of its own, and passes the guard again. Headers of ours go to the first server only.</summary>
     private async Task<HttpResponseMessage> SendAsync(AskTenantServer request, CancellationToken ct)
     {
-        var client = clients.CreateClient(OutboundGuard.ClientName);
+        var client = clients.CreateClient(TenantHttp.Client);
         var url = new Uri(request.Url, UriKind.Absolute);
         var (method, body) = (new HttpMethod(request.Method), request.BodyJson);
         for (var redirects = 0; ; redirects++)

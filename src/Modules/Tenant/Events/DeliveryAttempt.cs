@@ -32,7 +32,7 @@ internal sealed class DeliveryAttempt(IHttpClientFactory clients, SecretBox box,
         try
         {
             using var request = Request(delivery, startedAt);
-            using var response = await clients.CreateClient(OutboundGuard.ClientName).SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
+            using var response = await clients.CreateClient(TenantHttp.Client).SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
             status = (int)response.StatusCode;
             retryAfter = RetryAfter(response.Headers.RetryAfter);
             error = status is >= 300 and < 400 ? $"It answered {status}: redirects are not followed; give the webhook its final address." : null;

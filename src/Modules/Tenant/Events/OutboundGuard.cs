@@ -11,9 +11,6 @@ namespace VoicePlatform.Tenants.Events;
 /// </summary>
 internal sealed class OutboundGuard(IOptions<TenantOptions> options)
 {
-    /// <summary>The HTTP client that passes here.</summary>
-    public const string ClientName = "outbound";
-
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
 
     private static readonly IPNetwork[] Private =
