@@ -32,6 +32,8 @@ ALTER TABLE tenant.deliveries DROP CONSTRAINT deliveries_once;
 ALTER TABLE tenant.deliveries ADD CONSTRAINT deliveries_once UNIQUE (event_id, webhook_id);
 -- GET /v1/webhooks/{id}/deliveries?status=, and replay of what did not arrive: few among many.
 CREATE INDEX deliveries_not_delivered ON tenant.deliveries (webhook_id, id DESC) WHERE status <> 'delivered';
+-- Clearing away: what is old enough?
+CREATE INDEX deliveries_completed ON tenant.deliveries (completed_at) WHERE completed_at IS NOT NULL;
 -- Replay by range: ids of events are in the order of their time.
 CREATE INDEX events_of_tenant ON tenant.events (tenant_id, id);
 ALTER TABLE tenant.events SET (autovacuum_vacuum_scale_factor = 0.01);

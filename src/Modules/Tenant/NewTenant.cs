@@ -44,26 +44,19 @@ internal sealed class NewTenantHandler(TenantDb db, UnitOfWork unit, IMediator m
         db.Keys.Add(key);
         await db.SaveChangesAsync(cancellationToken);
         await audit.NoteAsync("tenant.opened", tenantId, new { name = command.OrgName, user_id = userId, key_id = key.Id, sign_up = command.IsSignUp }, cancellationToken, tenantId);
-        if (command.IsSignUp)
-        {
-            await TellAsync(tenantId, command, key, cancellationToken);
-        }
+        await mediator.Send(
+            new SendMail(
+                tenantId,
+                command.UserEmail!.Trim(),
+                "Your API key was created",
+                $"""
+                {command.UserName}, an API key of {command.OrgName} was created in your name. It ends in {key.Hint}; its text was shown to whoever created it, and is kept nowhere.
 
+                If that was not you, let the operator of this installation know.
+                """),
+            cancellationToken);
         return new NewTenantView(text, tenantId, userId, key.Id);
     }
-
-    private Task TellAsync(string tenantId, NewTenant command, ApiKey key, CancellationToken ct) => mediator.Send(
-        new SendMail(
-            tenantId,
-            command.UserEmail!.Trim(),
-            "Your API key was created",
-            $"""
-            {command.UserName!.Trim()}, an API key of {command.OrgName!.Trim()} was created in your name. It ends in {key.Hint}; its text was shown to whoever
-            created it, and is kept nowhere.
-
-            If that was not you, let the operator of this installation know.
-            """),
-        ct);
 
     private async Task<bool> MaySignUpAsync(CancellationToken ct)
     {

@@ -7,5 +7,5 @@ namespace VoicePlatform.Contracts.Tenants;
 /// <param name="Subject">One line.</param>
 public sealed record SendMail(string TenantId, string To, string Subject, string Text) : ICommand<Done>;
 
-/// <summary>The same to each of the tenant's owners and admins.</summary>
-public sealed record MailAdmins(string TenantId, string Subject, string Text) : ICommand<Done>;
+/// <summary>The same to whom the tenant wants such mail to go: its contact address, or else its owners and admins.</summary>
+public sealed record MailContacts(string TenantId, string Subject, string Text) : ICommand<Done>;

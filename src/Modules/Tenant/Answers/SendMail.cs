@@ -35,13 +35,18 @@ internal sealed partial class SendMailHandler(
     private static partial void Dropped(ILogger logger, string subject);
 }
 
-internal sealed class MailAdminsHandler(TenantDb db, IMediator mediator) : IRequestHandler<MailAdmins, Result<Done>>
+internal sealed class MailContactsHandler(TenantDb db, IMediator mediator) : IRequestHandler<MailContacts, Result<Done>>
 {
     private const int Most = 20;
 
-    public async Task<Result<Done>> Handle(MailAdmins request, CancellationToken cancellationToken)
+    public async Task<Result<Done>> Handle(MailContacts request, CancellationToken cancellationToken)
     {
-        var addresses = await db.Users.Where(u => u.TenantId == request.TenantId && u.DeletedAt == null && (u.Role == Role.Owner || u.Role == Role.Admin)).OrderBy(u => u.Id).Select(u => u.Email).Take(Most).ToListAsync(cancellationToken);
+        var contact = await db.Tenants.Where(t => t.Id == request.TenantId).Select(t => t.ContactEmail).SingleOrDefaultAsync(cancellationToken);
+        List<string> addresses = contact is not null
+            ? [contact]
+            : await db.Users
+                .Where(u => u.TenantId == request.TenantId && u.DeletedAt == null && (u.Role == Role.Owner || u.Role == Role.Admin))
+                .OrderBy(u => u.Id).Select(u => u.Email).Take(Most).ToListAsync(cancellationToken);
         foreach (var address in addresses.Distinct(StringComparer.OrdinalIgnoreCase))
         {
             await mediator.Send(new SendMail(request.TenantId, address, request.Subject, request.Text), cancellationToken);

@@ -34,17 +34,17 @@ internal sealed class TenantDb(DbContextOptions<TenantDb> options) : DbContext(o
             key.Property(k => k.Revision).IsConcurrencyToken();
             key.Property(k => k.Mode).HasConversion(m => m.ToString().ToLowerInvariant(), text => Enum.Parse<KeyMode>(text, true));
         });
-        modelBuilder.Entity<Webhook>(webhook =>
-        {
-            webhook.ToTable("webhooks");
-            webhook.Property(w => w.Signing).HasConversion(s => s.ToString().ToLowerInvariant(), text => Enum.Parse<Signing>(text, true));
-            webhook.Property(w => w.DisabledReason).HasConversion(r => r.ToString()!.ToLowerInvariant(), text => Enum.Parse<DisabledReason>(text, true));
-        });
         modelBuilder.Entity<Secret>(secret =>
         {
             secret.ToTable("secrets");
             secret.HasKey(x => new { x.TenantId, x.Name });
             secret.Property(x => x.Revision).IsConcurrencyToken();
+        });
+        modelBuilder.Entity<Webhook>(webhook =>
+        {
+            webhook.ToTable("webhooks");
+            webhook.Property(w => w.Signing).HasConversion(s => s.ToString().ToLowerInvariant(), text => Enum.Parse<Signing>(text, true));
+            webhook.Property(w => w.DisabledReason).HasConversion(r => r.ToString()!.ToLowerInvariant(), text => Enum.Parse<DisabledReason>(text, true));
         });
         modelBuilder.UseSnakeCaseColumns();
     }

@@ -25,7 +25,7 @@ internal sealed class WebhookHealth(TenantDb db, IMediator mediator, AuditLog au
         await audit.NoteAsync("webhook.disabled", webhook.Id, new { reason = reason.ToString().ToLowerInvariant() }, ct, webhook.TenantId);
         await AnnounceAsync(EventTypes.WebhookDisabled, webhook, new { webhook_id = webhook.Id, webhook.Url, reason, webhook.FailingSince }, ct);
         await mediator.Send(
-            new MailAdmins(
+            new MailContacts(
                 webhook.TenantId,
                 "A webhook was disabled",
                 $$"""
