@@ -47,7 +47,8 @@ public static class TenantModule
         builder.Services.AddScoped<IScheduledJob, TellOfExpiringKeys>();
         builder.Services.AddHttpClient(TenantHttp.Client)
             .ConfigurePrimaryHttpMessageHandler(p => p.GetRequiredService<OutboundGuard>().NewHandler())
-            .SetHandlerLifetime(Timeout.InfiniteTimeSpan);
+            .SetHandlerLifetime(Timeout.InfiniteTimeSpan)
+            .RemoveAllLoggers();
         return builder;
     }
 

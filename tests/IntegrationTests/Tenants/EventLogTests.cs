@@ -1,5 +1,6 @@
 using System.Net;
 using VoicePlatform.IntegrationTests.Support;
+using VoicePlatform.SharedKernel;
 
 namespace VoicePlatform.IntegrationTests.Tenants;
 
@@ -73,8 +74,11 @@ internal sealed class EventLogTests
         await _tenant.AnnounceAsync("old");
         await _tenant.AnnounceAsync("new");
         await _tenant.SettledAsync(webhook, 2);
-        await _host.SqlAsync("UPDATE tenant.deliveries SET completed_at = now() - interval '31 days' WHERE subject_id = 'old'");
-        await _host.SqlAsync("INSERT INTO tenant.events (id, tenant_id, type, subject_id, sequence, data, created_at) VALUES ('evt01000000000000000000000000', $1, 'call.queued', 'older', 1, '{}', now())", _tenant.TenantId);
+        var old = Aged(Ids.Delivery, 31);
+        await _host.SqlAsync("ALTER TABLE tenant.delivery_attempts DROP CONSTRAINT delivery_attempts_delivery_id_fkey");
+        await _host.SqlAsync("UPDATE tenant.delivery_attempts SET delivery_id = $1 WHERE delivery_id = (SELECT id FROM tenant.deliveries WHERE subject_id = 'old')", old);
+        await _host.SqlAsync("UPDATE tenant.deliveries SET id = $1 WHERE subject_id = 'old'", old);
+        await _host.SqlAsync("INSERT INTO tenant.events (id, tenant_id, type, subject_id, sequence, data, created_at) VALUES ($2, $1, 'call.queued', 'older', 1, '{}', now())", _tenant.TenantId, Aged(Ids.Event, 91));
         await _host.RunJobAsync("tenant.clear-out-events");
 
         Assert.That(await _host.SqlAsync("SELECT string_agg(subject_id, ',') FROM tenant.deliveries"), Is.EqualTo("new"));
@@ -102,6 +106,8 @@ internal sealed class EventLogTests
         Assert.That(await _host.SqlAsync("SELECT string_agg(trigger_name || start_time, ',' ORDER BY trigger_name) FROM quartz.triggers"), Is.EqualTo(before));
         Assert.That(before, Does.Contain("tenant.check-webhooks").And.Contain("platform.clear-out"));
     }
+
+    private static string Aged(string prefix, int days) => Ids.New(prefix, TimeProvider.System.GetUtcNow().AddDays(-days));
 
     private async Task<int> CountAsync(string query) => (await _tenant.GetAsync($"/v1/events{query}")).Body!["data"]!.AsArray().Count;
 }

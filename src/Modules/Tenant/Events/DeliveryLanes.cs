@@ -12,6 +12,9 @@ internal sealed class DeliveryLanes
     public const int PerTenant = 64;
     public const int InAll = 1024;
 
+    // Of receivers that hang and have nothing due just now, more than this many are not remembered.
+    private const int Remembered = 10_000;
+
     private readonly Lock _lock = new();        // The loop plans, sends that end report.
     private readonly Dictionary<string, Lane> _lanes = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int> _ofTenants = new(StringComparer.Ordinal);
@@ -23,6 +26,14 @@ internal sealed class DeliveryLanes
     {
         lock (_lock)
         {
+            if (_lanes.Count > Remembered)
+            {
+                foreach (var idle in _lanes.Values.Where(l => l is { IsDue: false, UnderWay: 0 }).ToList())
+                {
+                    _lanes.Remove(idle.Name);
+                }
+            }
+
             foreach (var (name, tenant) in lanes)
             {
                 if (!_lanes.TryGetValue(name, out var lane))

@@ -15,11 +15,14 @@ internal sealed record ClaimedDelivery(
 internal sealed record AttemptResult(
     ClaimedDelivery Delivery, DateTimeOffset StartedAt, TimeSpan Took, int? Status, string? Error, string? Answer, bool IsDelivered, DateTimeOffset? NextAt);
 
-/// <summary>The queue of deliveries in the database; its rules are in the functions of db/tenant/0010_delivery_queue.sql.</summary>
-internal sealed class DeliveryQueue(NpgsqlDataSource source, TimeProvider clock)
+/// <summary>The queue of deliveries in the database, for the one loop that claims and the one that notes; its rules are in the functions of db/tenant/0010_delivery_queue.sql.</summary>
+internal sealed class DeliveryQueue(NpgsqlDataSource source, TimeProvider clock) : IAsyncDisposable
 {
     /// <summary>Longer than an attempt and noting it can take; what nobody noted by then is sent again.</summary>
     public static readonly TimeSpan Lease = TimeSpan.FromSeconds(60);
+
+    private readonly KeptConnection _claiming = new(source);
+    private readonly KeptConnection _noting = new(source);
 
     /// <summary>Takes up to so many due deliveries of each lane.</summary>
     /// <returns>The claimed ones, and how many each lane had, those that wait for an earlier one of their subject included.</returns>
@@ -27,12 +30,9 @@ internal sealed class DeliveryQueue(NpgsqlDataSource source, TimeProvider clock)
     {
         var now = clock.GetUtcNow();
         var lease = Guid.CreateVersion7(now);
-        await using var claim = source.CreateCommand("SELECT * FROM tenant.claim_deliveries($1, $2, $3, $4, $5)");
-        claim.Parameters.Add(new() { Value = now });
-        claim.Parameters.Add(new() { Value = Lease });
-        claim.Parameters.Add(new() { Value = lease });
-        claim.Parameters.Add(new() { Value = plan.Select(p => p.Lane).ToArray() });
-        claim.Parameters.Add(new() { Value = plan.Select(p => p.Places).ToArray() });
+        await using var claim = await _claiming.PrepareAsync(
+            "SELECT * FROM tenant.claim_deliveries($1, $2, $3, $4, $5)", ct,
+            new() { Value = now }, new() { Value = Lease }, new() { Value = lease }, new() { Value = plan.Select(p => p.Lane).ToArray() }, new() { Value = plan.Select(p => p.Places).ToArray() });
         var claimed = new List<ClaimedDelivery>();
         var found = new Dictionary<string, int>(StringComparer.Ordinal);
         await using var row = await claim.ExecuteReaderAsync(ct);
@@ -54,7 +54,7 @@ internal sealed class DeliveryQueue(NpgsqlDataSource source, TimeProvider clock)
     /// <summary>The lanes that have something due: one look into the index for each lane, however long it is.</summary>
     public async Task<IReadOnlyList<DueLane>> FindDueAsync(CancellationToken ct)
     {
-        await using var find = source.CreateCommand(
+        await using var find = await _claiming.PrepareAsync(
             """
             WITH RECURSIVE heads AS (
               (SELECT lane, tenant_id, due_at FROM tenant.delivery_queue ORDER BY lane, due_at LIMIT 1)
@@ -62,29 +62,34 @@ internal sealed class DeliveryQueue(NpgsqlDataSource source, TimeProvider clock)
               SELECT next.* FROM heads CROSS JOIN LATERAL (
                 SELECT q.lane, q.tenant_id, q.due_at FROM tenant.delivery_queue q WHERE q.lane > heads.lane ORDER BY q.lane, q.due_at LIMIT 1) next)
             SELECT lane, tenant_id FROM heads WHERE due_at <= $1
-            """);
-        find.Parameters.Add(new() { Value = clock.GetUtcNow() });
+            """, ct, new NpgsqlParameter { Value = clock.GetUtcNow() });
         return await LanesAsync(find, ct);
     }
 
     /// <returns>The lanes in which something that waited for a noted delivery is due now.</returns>
     public async Task<IReadOnlyList<DueLane>> NoteAsync(IReadOnlyList<AttemptResult> results, CancellationToken ct)
     {
-        await using var note = source.CreateCommand("SELECT lane, tenant_id FROM tenant.note_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
-        note.Parameters.Add(new() { Value = clock.GetUtcNow() });
-        Add(r => r.Delivery.Id, NpgsqlDbType.Text);
-        Add(r => r.Delivery.Lease, NpgsqlDbType.Uuid);
-        Add(r => r.StartedAt, NpgsqlDbType.TimestampTz);
-        Add(r => (int)r.Took.TotalMilliseconds, NpgsqlDbType.Integer);
-        Add(r => r.Status, NpgsqlDbType.Integer);
-        Add(r => r.Error, NpgsqlDbType.Text);
-        Add(r => r.Answer, NpgsqlDbType.Text);
-        Add(r => r.IsDelivered ? "delivered" : r.NextAt is null ? "failed" : "pending", NpgsqlDbType.Text);
-        Add(r => r.NextAt, NpgsqlDbType.TimestampTz);
+        await using var note = await _noting.PrepareAsync(
+            "SELECT lane, tenant_id FROM tenant.note_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", ct,
+            new() { Value = clock.GetUtcNow() },
+            All(r => r.Delivery.Id, NpgsqlDbType.Text),
+            All(r => r.Delivery.Lease, NpgsqlDbType.Uuid),
+            All(r => r.StartedAt, NpgsqlDbType.TimestampTz),
+            All(r => (int)r.Took.TotalMilliseconds, NpgsqlDbType.Integer),
+            All(r => r.Status, NpgsqlDbType.Integer),
+            All(r => r.Error, NpgsqlDbType.Text),
+            All(r => r.Answer, NpgsqlDbType.Text),
+            All(r => r.IsDelivered ? "delivered" : r.NextAt is null ? "failed" : "pending", NpgsqlDbType.Text),
+            All(r => r.NextAt, NpgsqlDbType.TimestampTz));
         return await LanesAsync(note, ct);
 
-        void Add<T>(Func<AttemptResult, T> value, NpgsqlDbType type) =>
-            note.Parameters.Add(new() { Value = results.Select(value).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | type });
+        NpgsqlParameter All<T>(Func<AttemptResult, T> value, NpgsqlDbType type) => new() { Value = results.Select(value).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | type };
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _claiming.DisposeAsync();
+        await _noting.DisposeAsync();
     }
 
     private static async Task<IReadOnlyList<DueLane>> LanesAsync(NpgsqlCommand query, CancellationToken ct)

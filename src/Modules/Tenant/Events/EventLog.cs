@@ -39,6 +39,7 @@ internal sealed class EventLog(UnitOfWork unit, [FromKeyedServices(typeof(EventS
             Deliver(null, also.Url, also.BodyJson is { } own ? Encoding.UTF8.GetBytes(own) : body, LaneOf(announce.TenantId, also.Url));
         }
 
+        await write.PrepareAsync(ct);
         await write.ExecuteNonQueryAsync(ct);
         unit.AfterCommit(sequencer.Wake);
         unit.AfterCommit(() => due.Mark(lanes));
@@ -90,6 +91,7 @@ internal sealed class EventLog(UnitOfWork unit, [FromKeyedServices(typeof(EventS
                 },
             },
         };
+        await look.PrepareAsync(ct);
         await using var row = await look.ExecuteReaderAsync(ct);
         await row.NextResultAsync(ct);
         await row.ReadAsync(ct);

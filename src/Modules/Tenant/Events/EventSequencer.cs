@@ -15,8 +15,11 @@ internal sealed partial class EventSequencer(
     // Many commits, one round trip.
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(20);
 
+    private readonly KeptConnection _connection = new(source);
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        await using var kept = _connection;
         while (!stoppingToken.IsCancellationRequested)
         {
             try
@@ -42,8 +45,7 @@ internal sealed partial class EventSequencer(
 
     private async Task<int> NumberSomeAsync(CancellationToken ct)
     {
-        await using var number = source.CreateCommand("SELECT tenant.number_events($1)");
-        number.Parameters.Add(new() { Value = Batch });
+        await using var number = await _connection.PrepareAsync("SELECT tenant.number_events($1)", ct, new NpgsqlParameter { Value = Batch });
         return (int)(await number.ExecuteScalarAsync(ct))!;
     }
 

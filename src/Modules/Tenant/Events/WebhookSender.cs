@@ -13,7 +13,7 @@ internal sealed partial class WebhookSender(
     private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(1);
 
     // Claims are gathered for this long: one round trip for what many commits made due.
-    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(10);
 
     // When the host stops, what is under way has this long to end; the rest is sent again after the next start.
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);

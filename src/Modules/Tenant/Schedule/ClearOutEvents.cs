@@ -16,16 +16,16 @@ internal sealed class ClearOutEvents(NpgsqlDataSource source, TimeProvider clock
 
     public async Task RunAsync(CancellationToken ct)
     {
+        // Ids are in the order of time, so the oldest are at the beginning of the index. What is still on its way stays, and keeps its event.
         var now = clock.GetUtcNow();
         await RepeatAsync(
             """
-            WITH old AS (SELECT id FROM tenant.deliveries WHERE completed_at < @Before ORDER BY completed_at LIMIT @Batch FOR UPDATE SKIP LOCKED),
+            WITH old AS (SELECT id FROM tenant.deliveries WHERE id < @Before AND status <> 'pending' ORDER BY id LIMIT @Batch FOR UPDATE SKIP LOCKED),
             attempts AS (DELETE FROM tenant.delivery_attempts a USING old WHERE a.delivery_id = old.id),
             gone AS (DELETE FROM tenant.deliveries d USING old WHERE d.id = old.id RETURNING 1)
             SELECT count(*) FROM gone
-            """, new { Before = now - DeliveriesKept, Batch }, ct);
+            """, new { Before = Ids.First(Ids.Delivery, now - DeliveriesKept), Batch }, ct);
 
-        // Ids are in the order of time, so the oldest are at the beginning of the index. What is still on its way keeps its event.
         await RepeatAsync(
             """
             WITH gone AS (
