@@ -7,6 +7,7 @@ using VoicePlatform.Assistants;
 using VoicePlatform.Billing;
 using VoicePlatform.Calls;
 using VoicePlatform.Contracts.Sessions;
+using VoicePlatform.Host.OpenApi;
 using VoicePlatform.LiveKit.Rtc;
 using VoicePlatform.MediaServer;
 using VoicePlatform.Sessions;
@@ -30,6 +31,12 @@ internal static class StartUp
         }
 
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, EnvironmentName = EnvironmentName(), ContentRootPath = AppContext.BaseDirectory });
+        if (args is ["openapi", var folder])
+        {
+            await OpenApiStartUp.WriteApiDocumentsAsync(builder, folder);
+            return 0;
+        }
+
         var settings = new Settings(builder.Configuration);
         if (args is ["migrate"])
         {
@@ -77,6 +84,7 @@ internal static class StartUp
         builder.Services.AddSingleton(new EventCatalog(typeof(SessionEnded).Assembly));
         builder.Services.AddExceptionHandler<Failures>();
         builder.Services.AddProblemDetails();
+        builder.Services.AddApiDocuments();
         builder.Services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = true);
         builder.Services.ConfigureHttpJsonOptions(o => Json.Configure(o.SerializerOptions));
 
@@ -96,6 +104,7 @@ internal static class StartUp
         app.UseAuthentication();
         app.UseAuthorization();
         app.MapHealth();
+        app.MapApiDocuments();
         app.MapTenant().MapAssistant().MapSession().MapTrunk().MapCall().MapBilling();
         return app;
     }

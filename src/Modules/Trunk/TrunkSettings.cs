@@ -3,7 +3,7 @@ using VoicePlatform.Trunks.Data;
 namespace VoicePlatform.Trunks;
 
 /// <summary>A trunk as its owner writes it.</summary>
-internal sealed record TrunkSettings
+internal record TrunkSettings
 {
     /// <summary>How a password that is set is shown; sent back, it means the one that is there.</summary>
     public const string Hidden = "********";

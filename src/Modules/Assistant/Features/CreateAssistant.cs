@@ -1,14 +1,17 @@
 using System.Text.Json;
 using VoicePlatform.Assistants.Data;
+using VoicePlatform.Contracts.Assistants;
 
 namespace VoicePlatform.Assistants.Features;
 
+/// <summary>Makes an assistant from its document; what the document leaves out gets its default.</summary>
 internal static class CreateAssistant
 {
     public static void Map(RouteGroupBuilder assistants) => assistants
         .MapPost("/", async (JsonElement document, HttpContext http, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new Command(document), ct)).ToHttp(r => AssistantView.Answer(r, http, StatusCodes.Status201Created)))
         .WithName(nameof(CreateAssistant))
+        .Accepts<AssistantDocument>("application/json")
         .Produces<AssistantView>(StatusCodes.Status201Created);
 
     public sealed record Command(JsonElement Document) : ICommand<AssistantView>;

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using VoicePlatform.Assistants.Data;
+using VoicePlatform.Contracts.Assistants;
 
 namespace VoicePlatform.Assistants.Features;
 
@@ -11,6 +12,7 @@ internal static class UpdateAssistant
         .MapPatch("/{id}", async (string id, JsonElement patch, HttpContext http, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new Command(id, patch, Etag.Wanted(http)), ct)).ToHttp(r => AssistantView.Answer(r, http)))
         .WithName(nameof(UpdateAssistant))
+        .Accepts<AssistantDocument>("application/json")
         .Produces<AssistantView>();
 
     public sealed record Command(string AssistantId, JsonElement Patch, string IfMatch) : ICommand<AssistantView>;

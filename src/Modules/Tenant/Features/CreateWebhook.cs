@@ -13,7 +13,7 @@ internal static class CreateWebhook
         .Produces<Response>(StatusCodes.Status201Created);
 
     /// <param name="EventTypes">Which events to send; none is all.</param>
-    public sealed record Command(string? Url, IReadOnlyList<string>? EventTypes) : ICommand<Response>;
+    public sealed record Command(string? Url, IReadOnlyList<string>? EventTypes = null) : ICommand<Response>;
 
     public sealed record Response(string Id, string Url, IReadOnlyList<string> EventTypes, string Secret, DateTimeOffset CreatedAt);
 

@@ -2,6 +2,7 @@ using VoicePlatform.Tenants.Data;
 
 namespace VoicePlatform.Tenants.Features;
 
+/// <summary>Nothing is sent to it any more.</summary>
 internal static class DeleteWebhook
 {
     public static void Map(RouteGroupBuilder webhooks) => webhooks

@@ -11,7 +11,7 @@ internal static class CreateOutboundTrunk003
             var made = await mediator.Send(new NewTrunk(body.ToSettings()), ct);
             return made.IsOk
                 ? Results.Json(
-                    new { success = true, message = "Outbound trunk created", data = new { trunk_id = made.Value.Id, trunk_name = made.Value.Settings.Name, trunk_type = made.Value.Settings.Type } },
+                    new { success = true, message = "Outbound trunk created", data = new { trunk_id = made.Value.Id, trunk_name = made.Value.Name, trunk_type = made.Value.Type } },
                     Json.Options)
                 : Results.Json(
                     new { success = false, message = made.Error.Message, data = (object?)null },

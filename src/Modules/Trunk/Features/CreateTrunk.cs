@@ -11,6 +11,7 @@ internal static class CreateTrunk
         .MapPost("/", async (JsonElement settings, HttpContext http, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new NewTrunk(settings), ct)).ToHttp(r => TrunkView.Answer(r, http, StatusCodes.Status201Created)))
         .WithName(nameof(CreateTrunk))
+        .Accepts<TrunkSettings>("application/json")
         .Produces<TrunkView>(StatusCodes.Status201Created);
 
     internal sealed class Handler(
@@ -34,7 +35,7 @@ internal static class CreateTrunk
             db.Trunks.Add(trunk);
             await db.SaveChangesAsync(cancellationToken);
             unit.AfterCommit(sync.Wake);
-            return TrunkView.Of(trunk);
+            return TrunkView.ViewOf(trunk);
         }
     }
 }
