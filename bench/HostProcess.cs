@@ -39,6 +39,7 @@ internal sealed partial class HostProcess : IAsyncDisposable
             ["EMBEDDED_MEDIA_UDP_PORT"] = $"{FreePort(SocketType.Dgram)}",
             ["EMBEDDED_SIP_PORT"] = $"{FreePort(SocketType.Stream)}",
             ["EMBEDDED_SIP_RTP_PORTS"] = "0",
+            ["RATE_LIMIT_PER_KEY"] = "off",
         };
         using (var migrate = Start(environment, dataDir, "migrate"))
         {

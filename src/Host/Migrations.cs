@@ -55,6 +55,8 @@ internal static class Migrations
                 now.Add(name);
             }
 
+            // Also where nothing was applied: a table that somebody made by hand is guarded as well.
+            await ExecuteAsync(connection, "SELECT platform.guard_tenants()", ct);
             return now;
         }
         finally

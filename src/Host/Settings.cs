@@ -33,6 +33,8 @@ internal sealed class Settings
         SipPort = Port("EMBEDDED_SIP_PORT", 5060);
         SipRtpPorts = PortRange("EMBEDDED_SIP_RTP_PORTS", (10_000, 10_200));
         RestPort = Port("PORT", 8000);
+        RateLimitPerKey = Rate("RATE_LIMIT_PER_KEY", "600/min");
+        RateLimitSignUp = Rate("RATE_LIMIT_CREATE_KEY", IsDevelopment ? "off" : "10/h");
         Urls = Text("URLS") ?? $"http://127.0.0.1:{RestPort}";
         LocalUrl = Local(Urls);
         PublicUrl = (Text("PUBLIC_URL") ?? Urls.Split(';')[0]).TrimEnd('/');
@@ -56,6 +58,12 @@ internal sealed class Settings
 
     /// <summary>First and last UDP port of telephones' audio; two a call.</summary>
     public (int First, int Last) SipRtpPorts { get; }
+
+    /// <summary>Null: no limit.</summary>
+    public RateLimit? RateLimitPerKey { get; }
+
+    /// <summary>Keys made by POST /auth/create-key, by address. Null: no limit.</summary>
+    public RateLimit? RateLimitSignUp { get; }
     public string Urls { get; }
     public string PublicUrl { get; }
 
@@ -195,6 +203,9 @@ internal sealed class Settings
         }).ToList();
         return local[0];
     }
+
+    private RateLimit? Rate(string name, string fallback) =>
+        RateLimit.TryParse(Text(name) ?? fallback, out var limit) ? limit : throw new SettingsException($"{name} is '{Text(name)}'; set it to a rate like 600/min, 10/h or 5/s, or to off.");
 
     private int Port(string name, int fallback) =>
         Text(name) is not { } text ? fallback

@@ -82,6 +82,7 @@ internal static class StartUp
         builder.Services.AddSingleton(new PublicMediaUrl(settings.LiveKitPublicUrl));
         builder.Services.AddSingleton(_ => Settings.DataSource(settings.DatabaseUrl));
         builder.Services.AddSingleton(new EventCatalog(typeof(SessionEnded).Assembly));
+        builder.Services.AddSingleton(_ => new RateLimits(settings.RateLimitPerKey, settings.RateLimitSignUp));
         builder.Services.AddExceptionHandler<Failures>();
         builder.Services.AddProblemDetails();
         builder.Services.AddApiDocuments();
@@ -102,7 +103,9 @@ internal static class StartUp
         app.UseExceptionHandler();
         app.UseStatusCodePages(StatusPages.WriteAsync);
         app.UseAuthentication();
+        app.UseRateLimits();
         app.UseAuthorization();
+        app.UseIdempotencyKeys();
         app.MapHealth();
         app.MapApiDocuments();
         app.MapTenant().MapAssistant().MapSession().MapTrunk().MapCall().MapBilling();

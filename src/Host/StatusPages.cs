@@ -19,6 +19,8 @@ internal static class StatusPages
 
     public static void UseRequestIds(this IApplicationBuilder app) => app.Use((context, next) =>
     {
+        context.RequestServices.GetRequiredService<Caller>().Address = context.Connection.RemoteIpAddress?.ToString();
+
         // At the last moment: the exception handler clears what was set before.
         context.Response.OnStarting(() =>
         {

@@ -41,8 +41,48 @@ internal sealed class ValidationBehavior<TRequest, TResponse>(IEnumerable<IValid
     private static string FieldName(string path) => string.Join('.', path.Split('.').Select(JsonNamingPolicy.SnakeCaseLower.ConvertName));
 }
 
-/// <summary>The outermost command opens the unit of work, in a scope of its own; commands sent from inside join it.</summary>
-internal sealed class UnitOfWorkBehavior<TRequest, TResponse>(UnitOfWork unit, Caller caller, Transactions transactions)
+/// <summary>A request that acts outside of the database (calls a model, a carrier, LiveKit): it holds no connection while it does.</summary>
+public interface IEffect;
+
+/// <summary>Gives the connection back when the first request of a scope is done: nobody's slow reading of an answer keeps one busy.</summary>
+internal sealed class ConnectionBehavior<TRequest, TResponse>(UnitOfWork unit) : IPipelineBehavior<TRequest, TResponse>
+    where TRequest : IRequest<TResponse>
+    where TResponse : IFailable<TResponse>
+{
+    public async Task<TResponse> Handle(TRequest request, CancellationToken cancellationToken, RequestHandlerDelegate<TResponse> next)
+    {
+        unit.Depth++;
+        try
+        {
+            return await next();
+        }
+        finally
+        {
+            if (--unit.Depth == 0)
+            {
+                await unit.ReleaseAsync();
+            }
+        }
+    }
+}
+
+/// <summary>Does a keyed effect once: see <see cref="Idempotency.OnceOutsideAsync"/>.</summary>
+internal sealed class EffectBehavior<TRequest, TResponse>(UnitOfWork unit, Idempotency idempotency) : IPipelineBehavior<TRequest, TResponse>
+    where TRequest : IRequest<TResponse>, IEffect
+    where TResponse : IFailable<TResponse>
+{
+    public async Task<TResponse> Handle(TRequest request, CancellationToken cancellationToken, RequestHandlerDelegate<TResponse> next)
+    {
+        await unit.ReleaseAsync();
+        return await idempotency.OnceOutsideAsync(() => next());
+    }
+}
+
+/// <summary>
+/// The outermost command opens the unit of work, in a scope of its own; commands sent from inside join it. Where the request came with an
+/// Idempotency-Key, its answer is stored in the same transaction.
+/// </summary>
+internal sealed class UnitOfWorkBehavior<TRequest, TResponse>(UnitOfWork unit, Caller caller, Transactions transactions, RequestKey requestKey)
     : IPipelineBehavior<TRequest, TResponse>
     where TRequest : IRequest<TResponse>, ICommand
     where TResponse : IFailable<TResponse>
@@ -51,10 +91,14 @@ internal sealed class UnitOfWorkBehavior<TRequest, TResponse>(UnitOfWork unit, C
     {
         if (!unit.IsActive)
         {
+            var key = requestKey.Take();
             return await transactions.RunAsync(
                 caller,
-                (scope, ct) => scope.GetRequiredService<IMediator>().Send(request, ct),
-                cancellationToken);
+                (scope, ct) => key is null
+                    ? scope.GetRequiredService<IMediator>().Send(request, ct)
+                    : scope.GetRequiredService<Idempotency>().OnceInsideAsync(key, requestKey, () => scope.GetRequiredService<IMediator>().Send(request, ct), ct),
+                cancellationToken,
+                unit);
         }
 
         var result = await next();

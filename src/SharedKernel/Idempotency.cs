@@ -1,125 +1,174 @@
-using System.Security.Cryptography;
-using System.Text;
-using Microsoft.AspNetCore.Http;
 using Npgsql;
 
 namespace VoicePlatform.SharedKernel;
 
 /// <summary>The Idempotency-Key of a request, and what the request asked for.</summary>
 /// <param name="Text">1 to 255 printable characters.</param>
-/// <param name="RequestHash">SHA-256 of route and body: the same key for something else is a mistake.</param>
-public sealed record IdempotencyKey(string Text, byte[] RequestHash)
+/// <param name="RequestHash">SHA-256 of method, address and body: the same key for something else is a mistake.</param>
+public sealed record IdempotencyKey(string Text, byte[] RequestHash);
+
+/// <summary>The key that the request of this scope came with. The first command or effect it leads to takes it.</summary>
+public sealed class RequestKey
 {
-    private const string Header = "Idempotency-Key";
-    private const string ReplayedHeader = "Idempotency-Replayed";
-    private const int MaxLength = 255;
+    private IdempotencyKey? _key;
 
-    /// <summary>Null when the request has none; malformed when it cannot be one.</summary>
-    /// <param name="body">What was asked, as it was understood: two spellings of one request are one.</param>
-    public static Result<IdempotencyKey?> Of<T>(HttpContext http, T body)
+    /// <summary>The answer is that of an earlier request; nothing happened now.</summary>
+    public bool IsReplay { get; internal set; }
+
+    public void Set(IdempotencyKey key) => _key = key;
+
+    internal IdempotencyKey? Take()
     {
-        var text = http.Request.Headers[Header].ToString();
-        if (text.Length == 0)
-        {
-            return (IdempotencyKey?)null;
-        }
-
-        if (text.Length > MaxLength || text.AsSpan().ContainsAnyExceptInRange(' ', '~'))
-        {
-            return new Error(ErrorKind.Malformed, "idempotency_key_malformed", $"'{Header}' must be 1 to {MaxLength} printable ASCII characters.");
-        }
-
-        return new IdempotencyKey(text, SHA256.HashData(Encoding.UTF8.GetBytes($"{http.Request.Method} {http.Request.Path}\n{Json.Write(body)}")));
-    }
-
-    public static void Tell(HttpContext http, bool isReplay)
-    {
-        if (isReplay)
-        {
-            http.Response.Headers[ReplayedHeader] = "true";
-        }
+        var key = _key;
+        _key = null;
+        return key;
     }
 }
 
-/// <param name="IsReplay">The answer of an earlier request; nothing happened now.</param>
-public readonly record struct Answered<T>(T Value, bool IsReplay);
-
 /// <summary>
-/// Does a keyed request once: its answer is stored in the transaction of its work and replayed for 24 hours. A second request
-/// with the key while the first runs is refused (409), one that asks for something else too (422). A failure stores nothing.
+/// Does a keyed request once and replays its answer for 24 hours. A second request with the key while the first runs is refused (409),
+/// one that asks for something else too (422). A failure stores nothing. Answers are sealed: some hold a secret.
 /// </summary>
-public sealed class Idempotency(UnitOfWork unit, Caller caller, TimeProvider clock)
+internal sealed class Idempotency(NpgsqlDataSource source, UnitOfWork unit, Caller caller, RequestKey requestKey, SecretBox box, TimeProvider clock)
 {
+    private const string Platform = "platform";
     private static readonly TimeSpan Kept = TimeSpan.FromHours(24);
-    private static readonly Error Running = new(ErrorKind.Conflict, "idempotency_in_progress", "A request with this Idempotency-Key is still being answered.");
+
+    // Longer than any effect takes: after it, whoever did it has died.
+    private static readonly TimeSpan LongestEffect = TimeSpan.FromMinutes(5);
+    private static readonly Error Running = new(ErrorKind.Conflict, "idempotency_in_progress", "A request with this Idempotency-Key is still being answered.") { RetryAfter = TimeSpan.FromSeconds(1) };
     private static readonly Error Reused = new(ErrorKind.Invalid, "idempotency_key_reused", "This Idempotency-Key was used for another request.");
 
-    /// <param name="work">Runs inside the running unit of work.</param>
-    public async Task<Result<Answered<T>>> OnceAsync<T>(IdempotencyKey? key, Func<Task<Result<T>>> work, CancellationToken ct)
+    private string Owner => caller.HasTenant ? caller.TenantId : Platform;
+
+    /// <summary>For a command: its answer is stored in the transaction of its work, so that both are there or neither.</summary>
+    public async Task<T> OnceInsideAsync<T>(IdempotencyKey key, RequestKey asked, Func<Task<T>> work, CancellationToken ct)
+        where T : IFailable<T>
     {
-        if (key is null)
+        await using (var tryLock = Inside("SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency:' || $1 || ':' || $2, 0))", Owner, key.Text))
         {
-            var done = await work();
-            return done.IsOk ? new Answered<T>(done.Value, false) : done.Error;
+            if (await tryLock.ExecuteScalarAsync(ct) is not true)
+            {
+                return T.Failed(Running);
+            }
         }
 
         var now = clock.GetUtcNow();
-        if (!await TryLockAsync(key, ct))
+        await using (var find = Inside("SELECT request_hash, answer FROM platform.idempotency WHERE tenant_id = $1 AND key = $2 AND (created_at > $3 AND answer IS NOT NULL OR running_until > $4)", Owner, key.Text, now - Kept, now))
         {
-            return Running;
-        }
-
-        if (await FindAsync(key, now, ct) is var (hash, stored))
-        {
-            return hash.AsSpan().SequenceEqual(key.RequestHash) ? new Answered<T>(Json.Read<T>(stored), true) : Reused;
+            await using var row = await find.ExecuteReaderAsync(ct);
+            if (await row.ReadAsync(ct))
+            {
+                return Found<T>(key, asked, row.GetFieldValue<byte[]>(0), row.GetValue(1) as byte[]);
+            }
         }
 
         var result = await work();
-        if (!result.IsOk)
+        if (result.Error is null)
         {
-            return result.Error;
+            await using var store = Inside(
+                """
+                INSERT INTO platform.idempotency (tenant_id, key, request_hash, answer, created_at) VALUES ($1, $2, $3, $4, $5)
+                ON CONFLICT (tenant_id, key) DO UPDATE SET request_hash = excluded.request_hash, answer = excluded.answer, running_until = NULL, created_at = excluded.created_at
+                """,
+                Owner, key.Text, key.RequestHash, Seal(key, result.ToJson()), now);
+            await store.ExecuteNonQueryAsync(ct);
         }
 
-        await StoreAsync(key, Json.Write(result.Value), now, ct);
-        return new Answered<T>(result.Value, false);
+        return result;
     }
 
-    private async Task<bool> TryLockAsync(IdempotencyKey key, CancellationToken ct)
+    /// <summary>
+    /// For an effect outside of the database: the key is taken first and the answer stored afterwards. Whoever dies in between leaves the key taken
+    /// for five minutes; what became of the effect is unknown then, and a request that comes later runs again.
+    /// </summary>
+    public async Task<T> OnceOutsideAsync<T>(Func<Task<T>> work)
+        where T : IFailable<T>
     {
-        await using var tryLock = Command("SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency:' || $1 || ':' || $2, 0))", caller.TenantId, key.Text);
-        return await tryLock.ExecuteScalarAsync(ct) is true;
+        if (requestKey.Take() is not { } key)
+        {
+            return await work();
+        }
+
+        var now = clock.GetUtcNow();
+        if (!await TakeAsync(key, now))
+        {
+            await using var find = source.CreateCommand("SELECT request_hash, answer FROM platform.idempotency WHERE tenant_id = $1 AND key = $2");
+            Fill(find, Owner, key.Text);
+            await using var row = await find.ExecuteReaderAsync();
+            return await row.ReadAsync() ? Found<T>(key, requestKey, row.GetFieldValue<byte[]>(0), row.GetValue(1) as byte[]) : T.Failed(Running);
+        }
+
+        var answered = false;
+        try
+        {
+            var result = await work();
+            if (result.Error is null)
+            {
+                await using var store = source.CreateCommand("UPDATE platform.idempotency SET answer = $4, running_until = NULL WHERE tenant_id = $1 AND key = $2 AND created_at = $3");
+                Fill(store, Owner, key.Text, now, Seal(key, result.ToJson()));
+                await store.ExecuteNonQueryAsync();
+                answered = true;
+            }
+
+            return result;
+        }
+        finally
+        {
+            if (!answered)
+            {
+                await using var forget = source.CreateCommand("DELETE FROM platform.idempotency WHERE tenant_id = $1 AND key = $2 AND created_at = $3 AND answer IS NULL");
+                Fill(forget, Owner, key.Text, now);
+                await forget.ExecuteNonQueryAsync();
+            }
+        }
     }
 
-    private async Task<(byte[] Hash, string Answer)?> FindAsync(IdempotencyKey key, DateTimeOffset now, CancellationToken ct)
+    private async Task<bool> TakeAsync(IdempotencyKey key, DateTimeOffset now)
     {
-        await using var find = Command("SELECT request_hash, answer FROM platform.idempotency WHERE tenant_id = $1 AND key = $2 AND created_at > $3", caller.TenantId, key.Text, now - Kept);
-        await using var row = await find.ExecuteReaderAsync(ct);
-        return await row.ReadAsync(ct) ? (row.GetFieldValue<byte[]>(0), row.GetString(1)) : null;
-    }
-
-    private async Task StoreAsync(IdempotencyKey key, string answer, DateTimeOffset now, CancellationToken ct)
-    {
-        // Every new key clears some old ones away, so that nothing else has to.
-        await using var store = Command(
+        await using var take = source.CreateCommand(
             """
-            WITH old AS (
-              DELETE FROM platform.idempotency WHERE (tenant_id, key) IN
-                (SELECT tenant_id, key FROM platform.idempotency WHERE created_at <= $6 AND (tenant_id, key) <> ($1, $2) LIMIT 5 FOR UPDATE SKIP LOCKED))
-            INSERT INTO platform.idempotency (tenant_id, key, request_hash, answer, created_at) VALUES ($1, $2, $3, $4, $5)
-            ON CONFLICT (tenant_id, key) DO UPDATE SET request_hash = excluded.request_hash, answer = excluded.answer, created_at = excluded.created_at
-            """,
-            caller.TenantId, key.Text, key.RequestHash, answer, now, now - Kept);
-        await store.ExecuteNonQueryAsync(ct);
+            INSERT INTO platform.idempotency AS i (tenant_id, key, request_hash, running_until, created_at) VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (tenant_id, key) DO UPDATE SET request_hash = excluded.request_hash, answer = NULL, running_until = excluded.running_until, created_at = excluded.created_at
+              WHERE i.created_at <= $6 OR (i.answer IS NULL AND i.running_until < $5)
+            """);
+        Fill(take, Owner, key.Text, key.RequestHash, now + LongestEffect, now, now - Kept);
+        return await take.ExecuteNonQueryAsync() == 1;
     }
 
-    private NpgsqlCommand Command(string sql, params object[] values)
+    private T Found<T>(IdempotencyKey key, RequestKey asked, byte[] hash, byte[]? answer)
+        where T : IFailable<T>
     {
-        var command = new NpgsqlCommand(sql, unit.Connection, unit.Transaction ?? throw new InvalidOperationException("Idempotency needs a unit of work."));
+        if (!hash.AsSpan().SequenceEqual(key.RequestHash))
+        {
+            return T.Failed(Reused);
+        }
+
+        if (answer is null)
+        {
+            return T.Failed(Running);
+        }
+
+        asked.IsReplay = true;
+        return T.FromJson(box.Open(answer, BelongsTo(key)));
+    }
+
+    private byte[] Seal(IdempotencyKey key, string answer) => box.Seal(answer, BelongsTo(key));
+
+    private string BelongsTo(IdempotencyKey key) => $"idempotency:{Owner}:{key.Text}";
+
+    private NpgsqlCommand Inside(string sql, params object[] values)
+    {
+        var command = new NpgsqlCommand(sql, unit.Connection, unit.Transaction ?? throw new InvalidOperationException("A command's answer is stored in its unit of work."));
+        Fill(command, values);
+        return command;
+    }
+
+    private static void Fill(NpgsqlCommand command, params object[] values)
+    {
         foreach (var value in values)
         {
             command.Parameters.Add(new() { Value = value });
         }
-
-        return command;
     }
 }

@@ -9,6 +9,9 @@ public static class Json
 {
     public static readonly JsonSerializerOptions Options = Configure(new JsonSerializerOptions());
 
+    // What we wrote ourselves may have more in it (properties that are computed) than can be read back.
+    private static readonly JsonSerializerOptions Kept = new(Options) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip };
+
     public static JsonSerializerOptions Configure(JsonSerializerOptions options)
     {
         options.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
@@ -25,6 +28,9 @@ public static class Json
     public static string Write<T>(T value) => JsonSerializer.Serialize(value, Options);
 
     public static T Read<T>(string json) => JsonSerializer.Deserialize<T>(json, Options) ?? throw new JsonException("null where a value is needed");
+
+    /// <summary>Reads back what <see cref="Write"/> wrote.</summary>
+    public static T ReadKept<T>(string json) => JsonSerializer.Deserialize<T>(json, Kept) ?? throw new JsonException("null where a value is needed");
 
     private sealed class UtcMilliseconds : JsonConverter<DateTimeOffset>
     {

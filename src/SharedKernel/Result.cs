@@ -60,7 +60,14 @@ public interface IFailable<out TSelf> where TSelf : IFailable<TSelf>
 {
     static abstract TSelf Failed(Error error);
 
+    /// <summary>Reads what <see cref="ToJson"/> wrote.</summary>
+    static abstract TSelf FromJson(string json);
+
     Error? Error { get; }
+
+    /// <summary>The value, for an answer that may have to be given again.</summary>
+    /// <exception cref="InvalidOperationException">There is an error instead.</exception>
+    string ToJson();
 }
 
 /// <summary>A value, or the reason there is none.</summary>
@@ -79,6 +86,10 @@ public readonly record struct Result<T> : IFailable<Result<T>>
     public T Value => IsOk ? _value! : throw new InvalidOperationException(Error.Code);
 
     public static Result<T> Failed(Error error) => new(default, error);
+
+    public static Result<T> FromJson(string json) => new(Json.ReadKept<T>(json), null);
+
+    public string ToJson() => Json.Write(Value);
 
     /// <summary>For values of an interface type, which the conversion below cannot take.</summary>
     public static Result<T> Ok(T value) => new(value, null);

@@ -23,8 +23,12 @@ public static class Slices
         services.AddScoped<Idempotency>();
         services.AddScoped<AuditLog>();
 
-        // Outermost first: validate before a transaction is opened.
+        services.AddScoped<RequestKey>();
+
+        // Outermost first: validate before a key is taken or a transaction opened.
+        services.AddTransient(typeof(IPipelineBehavior<,>), typeof(ConnectionBehavior<,>));
         services.AddTransient(typeof(IPipelineBehavior<,>), typeof(ValidationBehavior<,>));
+        services.AddTransient(typeof(IPipelineBehavior<,>), typeof(EffectBehavior<,>));
         services.AddTransient(typeof(IPipelineBehavior<,>), typeof(UnitOfWorkBehavior<,>));
         services.AddKeyedSingleton<WakeUp>(typeof(OutboxWriter));
         services.AddScoped(p => new OutboxWriter(

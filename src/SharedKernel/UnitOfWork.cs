@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 
@@ -6,13 +7,16 @@ namespace VoicePlatform.SharedKernel;
 
 /// <summary>
 /// The connection of one scope and, while a command runs, its transaction. All modules' contexts are built on it, so that
-/// a fact, the money it moves and the event that tells of it commit together or not at all.
+/// a fact, the money it moves and the event that tells of it commit together or not at all. It is the one door to the database
+/// for what is asked by a tenant, and so the one place that tells PostgreSQL whose rows may be seen (db/platform/0004_row_security.sql).
 /// </summary>
-public sealed class UnitOfWork(NpgsqlDataSource source) : IAsyncDisposable
+public sealed class UnitOfWork(NpgsqlDataSource source, Caller caller) : IAsyncDisposable
 {
     private readonly List<Action> _afterCommit = [];
+    private NpgsqlConnection? _own;
+    private NpgsqlConnection? _lent;
 
-    public NpgsqlConnection Connection { get; } = source.CreateConnection();
+    public NpgsqlConnection Connection => _lent ?? (_own ??= source.CreateConnection());
 
     public NpgsqlTransaction? Transaction { get; private set; }
 
@@ -20,6 +24,9 @@ public sealed class UnitOfWork(NpgsqlDataSource source) : IAsyncDisposable
 
     /// <summary>A joined command failed: the outermost one may not commit any more.</summary>
     internal Error? Doomed { get; set; }
+
+    /// <summary>How many requests are being handled inside each other in this scope.</summary>
+    internal int Depth { get; set; }
 
     /// <summary>Runs when the transaction has committed (wake a sender, say). Must not fail; is forgotten on rollback.</summary>
     public void AfterCommit(Action action) => _afterCommit.Add(action);
@@ -30,9 +37,33 @@ public sealed class UnitOfWork(NpgsqlDataSource source) : IAsyncDisposable
         if (Connection.State is System.Data.ConnectionState.Closed)
         {
             await Connection.OpenAsync(ct);
+            await RestrictAsync(Connection, ct);
         }
 
         return Connection;
+    }
+
+    /// <summary>Opens the connection for a statement that finds out who asks, and restricts it itself (<see cref="TenantSetting"/>).</summary>
+    public async ValueTask<NpgsqlConnection> OpenForAuthenticationAsync(CancellationToken ct)
+    {
+        if (Connection.State is System.Data.ConnectionState.Closed)
+        {
+            await Connection.OpenAsync(ct);
+        }
+
+        return Connection;
+    }
+
+    /// <summary>The setting that row security goes by. Belongs to the connection; the pool clears it when the connection comes back.</summary>
+    public const string TenantSetting = "app.tenant";
+
+    /// <summary>Gives the connection back while nothing runs on it: nobody waits for the outside world with one in his hand.</summary>
+    public async ValueTask ReleaseAsync()
+    {
+        if (!IsActive && _lent is null && _own is { State: not System.Data.ConnectionState.Closed })
+        {
+            await _own.CloseAsync();
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -42,7 +73,28 @@ public sealed class UnitOfWork(NpgsqlDataSource source) : IAsyncDisposable
             await Transaction.DisposeAsync();
         }
 
-        await Connection.DisposeAsync();
+        if (_own is not null)
+        {
+            await _own.DisposeAsync();
+        }
+    }
+
+    /// <summary>Works on the open connection of the scope that asks for the work, instead of taking a second one from the pool.</summary>
+    internal void Borrow(UnitOfWork other)
+    {
+        if (other.Connection.State is System.Data.ConnectionState.Open && !other.IsActive)
+        {
+            _lent = other.Connection;
+        }
+    }
+
+    internal async ValueTask RestrictAsync(System.Data.Common.DbConnection connection, CancellationToken ct)
+    {
+        if (caller.HasTenant)
+        {
+            await using var restrict = new NpgsqlCommand($"SELECT set_config('{TenantSetting}', $1, false)", (NpgsqlConnection)connection) { Parameters = { new() { Value = caller.TenantId } } };
+            await restrict.ExecuteNonQueryAsync(ct);
+        }
     }
 
     internal async Task BeginAsync(CancellationToken ct) => Transaction = await (await OpenAsync(ct)).BeginTransactionAsync(ct);
@@ -57,13 +109,24 @@ public sealed class UnitOfWork(NpgsqlDataSource source) : IAsyncDisposable
     }
 }
 
+/// <summary>A connection that Entity Framework opens by itself is restricted too.</summary>
+internal sealed class RestrictOnOpen(UnitOfWork unit) : DbConnectionInterceptor
+{
+    public override Task ConnectionOpenedAsync(System.Data.Common.DbConnection connection, ConnectionEndEventData eventData, CancellationToken cancellationToken = default) =>
+        unit.RestrictAsync(connection, cancellationToken).AsTask();
+
+    public override void ConnectionOpened(System.Data.Common.DbConnection connection, ConnectionEndEventData eventData) =>
+        throw new NotSupportedException("The database is asked asynchronously.");
+}
+
 /// <summary>Runs work in a transaction and a scope of its own, again from the start when PostgreSQL asks for that.</summary>
 public sealed class Transactions(IServiceScopeFactory scopes)
 {
     private const int MaxAttempts = 5;
 
     /// <summary>A failed result rolls back. Serialization failures and deadlocks run the work again in a new scope, up to five times.</summary>
-    public async Task<T> RunAsync<T>(Caller caller, Func<IServiceProvider, CancellationToken, Task<T>> work, CancellationToken ct)
+    /// <param name="asking">The unit of work of the scope that asks; its open connection is used.</param>
+    public async Task<T> RunAsync<T>(Caller caller, Func<IServiceProvider, CancellationToken, Task<T>> work, CancellationToken ct, UnitOfWork? asking = null)
         where T : IFailable<T>
     {
         for (var attempt = 1; ; attempt++)
@@ -71,6 +134,11 @@ public sealed class Transactions(IServiceScopeFactory scopes)
             await using var scope = scopes.CreateAsyncScope();
             caller.CopyTo(scope.ServiceProvider.GetRequiredService<Caller>());
             var unit = scope.ServiceProvider.GetRequiredService<UnitOfWork>();
+            if (asking is not null)
+            {
+                unit.Borrow(asking);
+            }
+
             try
             {
                 await unit.BeginAsync(ct);
@@ -110,6 +178,7 @@ public static class ModuleDb
             var unit = provider.GetRequiredService<UnitOfWork>();
             var db = create(new DbContextOptionsBuilder<TDb>()
                 .UseNpgsql(unit.Connection)
+                .AddInterceptors(new RestrictOnOpen(unit))
                 .UseLoggerFactory(provider.GetRequiredService<Microsoft.Extensions.Logging.ILoggerFactory>())
                 .Options);
             if (unit.Transaction is { } transaction)

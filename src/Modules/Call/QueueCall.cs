@@ -10,7 +10,7 @@ using VoicePlatform.Contracts.Trunks;
 namespace VoicePlatform.Calls;
 
 /// <summary>An outbound call by whichever door: queued with its hold and its event, once for a key.</summary>
-internal sealed record QueueCall(OutboundRequest Request, IdempotencyKey? Key) : ICommand<Answered<CallView>>
+internal sealed record QueueCall(OutboundRequest Request) : ICommand<CallView>
 {
     internal sealed class Validator : AbstractValidator<QueueCall>
     {
@@ -54,14 +54,12 @@ internal sealed record QueueCall(OutboundRequest Request, IdempotencyKey? Key) :
 }
 
 internal sealed class QueueCallHandler(
-    CallDb db, UnitOfWork unit, IMediator mediator, Idempotency idempotency, Recordings recordings, [FromKeyedServices(typeof(Dialler))] WakeUp dialler, TimeProvider clock)
-    : IRequestHandler<QueueCall, Result<Answered<CallView>>>
+    CallDb db, UnitOfWork unit, IMediator mediator, Recordings recordings, [FromKeyedServices(typeof(Dialler))] WakeUp dialler, TimeProvider clock)
+    : IRequestHandler<QueueCall, Result<CallView>>
 {
-    public Task<Result<Answered<CallView>>> Handle(QueueCall request, CancellationToken cancellationToken) =>
-        idempotency.OnceAsync(request.Key, () => QueueAsync(request.Request, cancellationToken), cancellationToken);
-
-    private async Task<Result<CallView>> QueueAsync(OutboundRequest request, CancellationToken ct)
+    public async Task<Result<CallView>> Handle(QueueCall queue, CancellationToken ct)
     {
+        var request = queue.Request;
         var assistant = await mediator.Send(new FindAssistant(request.TenantId, request.AssistantId, null, request.AssistantOverrides?.GetRawText()), ct);
         if (!assistant.IsOk)
         {

@@ -9,20 +9,11 @@ internal static class PlaceCall
 {
     public static void Map(RouteGroupBuilder calls) => calls
         .MapPost("/", async (Body body, HttpContext http, Caller caller, IMediator mediator, CancellationToken ct) =>
-        {
-            var key = IdempotencyKey.Of(http, body);
-            if (!key.IsOk)
+            (await mediator.Send(new QueueCall(body.ToRequest(caller)), ct)).ToHttp(call =>
             {
-                return key.Error.ToHttp();
-            }
-
-            return (await mediator.Send(new QueueCall(body.ToRequest(caller), key.Value), ct)).ToHttp(queued =>
-            {
-                IdempotencyKey.Tell(http, queued.IsReplay);
-                http.Response.Headers.Location = $"/v1/calls/{queued.Value.Id}";
-                return Results.Json(queued.Value, Json.Options, statusCode: StatusCodes.Status202Accepted);
-            });
-        })
+                http.Response.Headers.Location = $"/v1/calls/{call.Id}";
+                return Results.Json(call, Json.Options, statusCode: StatusCodes.Status202Accepted);
+            }))
         .WithName(nameof(PlaceCall))
         .Produces<CallView>(StatusCodes.Status202Accepted);
 

@@ -7,22 +7,20 @@ namespace VoicePlatform.Calls.Features;
 internal static class PlaceCall003
 {
     public static void Map(IEndpointRouteBuilder app) => app
-        .MapPost("/call/outbound", async (Body body, HttpContext http, Caller caller, IMediator mediator, CancellationToken ct) =>
+        .MapPost("/call/outbound", async (Body body, Caller caller, IMediator mediator, CancellationToken ct) =>
         {
             if (body.CallService is not (null or "twilio"))
             {
                 return Refusal(StatusCodes.Status400BadRequest, "'call_service' must be twilio.");
             }
 
-            var key = IdempotencyKey.Of(http, body);
-            var queued = key.IsOk ? await mediator.Send(new QueueCall(body.ToRequest(caller), key.Value), ct) : key.Error;
+            var queued = await mediator.Send(new QueueCall(body.ToRequest(caller)), ct);
             if (!queued.IsOk)
             {
                 return Refusal(queued.Error.Kind is ErrorKind.Invalid ? StatusCodes.Status400BadRequest : HttpResults.StatusOf(queued.Error.Kind), queued.Error.Message);
             }
 
-            IdempotencyKey.Tell(http, queued.Value.IsReplay);
-            var call = queued.Value.Value;
+            var call = queued.Value;
             return Results.Json(
                 new { success = true, message = "Call queued", data = new { call_id = call.Id, status = call.Status, assistant_id = call.AssistantId, trunk_id = call.TrunkId, to_number = call.ToNumber } },
                 Json.Options);

@@ -13,7 +13,7 @@ internal static class SayOnCall
 
     public sealed record Body(string? Text);
 
-    public sealed record Command(string TenantId, string CallId, string? Text) : IRequest<Result<Done>>;
+    public sealed record Command(string TenantId, string CallId, string? Text) : IRequest<Result<Done>>, IEffect;
 
     internal sealed class Validator : AbstractValidator<Command>
     {

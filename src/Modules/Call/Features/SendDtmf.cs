@@ -13,7 +13,7 @@ internal static class SendDtmf
 
     public sealed record Body(string? Digits);
 
-    public sealed record Command(string TenantId, string CallId, string? Digits) : IRequest<Result<Done>>;
+    public sealed record Command(string TenantId, string CallId, string? Digits) : IRequest<Result<Done>>, IEffect;
 
     internal sealed class Validator : AbstractValidator<Command>
     {

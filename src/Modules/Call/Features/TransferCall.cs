@@ -21,7 +21,7 @@ internal static class TransferCall
     /// <param name="To">E.164, or sip:user@host.</param>
     public sealed record Body(string? To, bool PlayDialtone = false, int? RingTimeoutS = null);
 
-    public sealed record Command(string TenantId, string CallId, string? To, bool PlayDialtone, int RingTimeoutS) : IRequest<Result<Response>>;
+    public sealed record Command(string TenantId, string CallId, string? To, bool PlayDialtone, int RingTimeoutS) : IRequest<Result<Response>>, IEffect;
 
     public sealed record Response(string Id, string TransferredTo);
 

@@ -22,7 +22,7 @@ internal static class SendMessage
 
     public sealed record Body(string? Text);
 
-    public sealed record Command(string SessionId, string? Text) : IRequest<Result<Response>>;
+    public sealed record Command(string SessionId, string? Text) : IRequest<Result<Response>>, IEffect;
 
     /// <param name="Ended">The assistant ended the conversation with this answer.</param>
     public sealed record Response(string Text, int Turn, bool Ended);

@@ -33,7 +33,7 @@ internal static class StartSession
     /// <param name="AgentId">Seed 004's name for assistant_id.</param>
     public sealed record Command(
         string? AssistantId = null, string? AgentId = null, ParticipantSpec? Participant = null,
-        IReadOnlyDictionary<string, string>? Variables = null, JsonElement? Metadata = null, bool TextOnly = false) : IRequest<Result<Response>>
+        IReadOnlyDictionary<string, string>? Variables = null, JsonElement? Metadata = null, bool TextOnly = false) : IRequest<Result<Response>>, IEffect
     {
         internal string? Assistant => AssistantId ?? AgentId;
     }

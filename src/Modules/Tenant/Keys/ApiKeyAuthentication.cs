@@ -55,7 +55,7 @@ internal sealed class ApiKeyAuthentication(
         if (options.Value.PlatformAdminKey is { } admin
             && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(text)), SHA256.HashData(Encoding.UTF8.GetBytes(admin))))
         {
-            return Ticket([new Claim(ScopeClaim, Scopes.Platform)]);
+            return Ticket([new Claim(ScopeClaim, Scopes.Platform), new Claim(ClaimTypes.Role, Scopes.Platform)]);
         }
 
         if (await keys.FindAsync(text, Context.RequestAborted) is not { } key)

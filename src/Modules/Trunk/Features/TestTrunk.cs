@@ -12,7 +12,7 @@ internal static class TestTrunk
         .WithName(nameof(TestTrunk))
         .Produces<Response>();
 
-    public sealed record Query(string TenantId, string TrunkId) : IRequest<Result<Response>>;
+    public sealed record Query(string TenantId, string TrunkId) : IRequest<Result<Response>>, IEffect;
 
     public sealed record Response(bool Ok, IReadOnlyList<Check> Checks);
 

@@ -1,0 +1,123 @@
+using System.Net;
+using Npgsql;
+using VoicePlatform.IntegrationTests.Support;
+
+namespace VoicePlatform.IntegrationTests.Tenants;
+
+/// <summary>Idempotency-Key on POST: one effect and one answer, however often the request comes.</summary>
+internal sealed class IdempotencyTests
+{
+    private TestHost _host = null!;
+    private TestTenant _tenant = null!;
+
+    [SetUp]
+    public async Task SetUpAsync()
+    {
+        _host = await TestHost.StartAsync();
+        _tenant = await _host.SignUpAsync();
+    }
+
+    [TearDown]
+    public async Task TearDownAsync() => await _host.DisposeAsync();
+
+    [Test]
+    public async Task A_command_is_done_once_and_answers_the_same_with_its_secret_sealed_at_rest()
+    {
+        var body = new { name = "ci", scopes = new[] { "read" } };
+        var first = await _tenant.PostAsync("/v1/keys", body, ("Idempotency-Key", "a"));
+        var again = await _tenant.PostAsync("/v1/keys", body, ("Idempotency-Key", "a"));
+
+        Assert.That(again.Body!.ToJsonString(), Is.EqualTo(first.Body!.ToJsonString()));
+        Assert.That((first.Headers.ContainsKey("Idempotency-Replayed"), again.Headers["Idempotency-Replayed"]), Is.EqualTo((false, "true")));
+        Assert.That(await CountAsync("SELECT count(*) FROM tenant.keys WHERE name = 'ci'"), Is.EqualTo(1));
+        var secret = first.Get<string>("key")["lvk_".Length..];
+        Assert.That(await CountAsync($"SELECT count(*) FROM platform.idempotency i WHERE i::text LIKE '%{secret}%' OR encode(answer, 'escape') LIKE '%{secret}%'"), Is.Zero);
+    }
+
+    [Test]
+    public async Task An_effect_outside_the_database_is_done_once_too()
+    {
+        var assistant = await _tenant.CreateAssistantAsync();
+        var body = new { assistant_id = assistant, participant = new { identity = "caller" } };
+        var first = await _tenant.PostAsync("/v1/sessions", body, ("Idempotency-Key", "s"));
+        var again = await _tenant.PostAsync("/v1/sessions", body, ("Idempotency-Key", "s"));
+        Assert.That((first.Status, again.Body!.ToJsonString()), Is.EqualTo((HttpStatusCode.Created, first.Body!.ToJsonString())));
+        Assert.That(await CountAsync("SELECT count(*) FROM session.sessions"), Is.EqualTo(1));
+
+        var session = await _tenant.StartTextSessionAsync(assistant);
+        var said = await _tenant.PostAsync($"/v1/sessions/{session}/messages", new { text = "Hello" }, ("Idempotency-Key", "m"));
+        var repeated = await _tenant.PostAsync($"/v1/sessions/{session}/messages", new { text = "Hello" }, ("Idempotency-Key", "m"));
+        Assert.That((repeated.Get<int>("turn"), repeated.Headers["Idempotency-Replayed"]), Is.EqualTo((said.Get<int>("turn"), "true")));
+        Assert.That((await _tenant.GetAsync($"/v1/sessions/{session}/transcript")).Body!["data"]!.AsArray(), Has.Count.EqualTo(2));
+    }
+
+    [TestCase("/v1/keys")]
+    [TestCase("/v1/assistants")]
+    [TestCase("/v1/sessions")]
+    public async Task Another_body_with_the_key_is_refused_and_so_is_the_same_body_elsewhere(string path)
+    {
+        object body = path switch
+        {
+            "/v1/keys" => new { name = "n", scopes = new[] { "read" } },
+            "/v1/assistants" => new { name = "n" },
+            _ => new { assistant_id = await _tenant.CreateAssistantAsync(), text_only = true },
+        };
+        Assert.That((await _tenant.PostAsync(path, body, ("Idempotency-Key", "k"))).Status, Is.EqualTo(HttpStatusCode.Created));
+
+        var changed = System.Text.Json.JsonSerializer.SerializeToNode(body)!.AsObject();
+        changed[path == "/v1/sessions" ? "metadata" : "name"] = path == "/v1/sessions" ? new System.Text.Json.Nodes.JsonObject() : "other";
+        var other = await _tenant.PostAsync(path, changed.ToJsonString(), ("Idempotency-Key", "k"));
+        Assert.That((other.Status, other.Code), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "idempotency_key_reused")));
+        var elsewhere = await _tenant.PostAsync("/v1/webhooks", new { url = "http://127.0.0.1:9/" }, ("Idempotency-Key", "k"));
+        Assert.That(elsewhere.Code, Is.EqualTo("idempotency_key_reused"));
+    }
+
+    [Test]
+    public async Task Requests_at_the_same_moment_have_one_effect()
+    {
+        var assistant = await _tenant.CreateAssistantAsync();
+        foreach (var (path, body, table) in new (string, object, string)[]
+        {
+            ("/v1/assistants", new { name = "n" }, "assistant.assistants WHERE name = 'n'"),
+            ("/v1/sessions", new { assistant_id = assistant, text_only = true }, "session.sessions"),
+        })
+        {
+            var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => _tenant.PostAsync(path, body, ("Idempotency-Key", path))));
+            var good = answers.Where(a => a.Status == HttpStatusCode.Created).ToList();
+            Assert.That(good.Select(a => a.Get<string>("id")).Distinct().Count(), Is.EqualTo(1));
+            Assert.That(answers.Except(good).Select(a => (a.Status, a.Code)), Is.All.EqualTo((HttpStatusCode.Conflict, "idempotency_in_progress")));
+            Assert.That(await CountAsync($"SELECT count(*) FROM {table}"), Is.EqualTo(1));
+        }
+    }
+
+    [Test]
+    public async Task A_failure_is_not_kept_and_a_key_of_another_tenant_is_another_key()
+    {
+        var bad = await _tenant.PostAsync("/v1/assistants", new { name = "" }, ("Idempotency-Key", "k"));
+        Assert.That(bad.Status, Is.EqualTo(HttpStatusCode.UnprocessableEntity));
+        var mine = await _tenant.PostAsync("/v1/assistants", new { name = "mine" }, ("Idempotency-Key", "k"));
+        var theirs = await (await _host.SignUpAsync("Other")).PostAsync("/v1/assistants", new { name = "mine" }, ("Idempotency-Key", "k"));
+        Assert.That((mine.Status, theirs.Status), Is.EqualTo((HttpStatusCode.Created, HttpStatusCode.Created)));
+        Assert.That(theirs.Get<string>("id"), Is.Not.EqualTo(mine.Get<string>("id")));
+    }
+
+    [Test]
+    public async Task The_platform_has_keys_of_its_own_and_an_unprintable_key_is_refused()
+    {
+        var topUp = new { tenant_id = _tenant.TenantId, amount = 5_000_000, external_reference = "invoice-1" };
+        var first = await _host.SendAsync(HttpMethod.Post, "/v1/billing/topups", TestHost.AdminKey, topUp, ("Idempotency-Key", "t"));
+        var again = await _host.SendAsync(HttpMethod.Post, "/v1/billing/topups", TestHost.AdminKey, topUp, ("Idempotency-Key", "t"));
+        Assert.That(again.Body!.ToJsonString(), Is.EqualTo(first.Body!.ToJsonString()));
+        Assert.That(again.Headers["Idempotency-Replayed"], Is.EqualTo("true"));
+
+        var refused = await _tenant.PostAsync("/v1/assistants", new { name = "n" }, ("Idempotency-Key", new string('k', 256)));
+        Assert.That((refused.Status, refused.Code), Is.EqualTo((HttpStatusCode.BadRequest, "idempotency_key_malformed")));
+    }
+
+    private async Task<long> CountAsync(string sql)
+    {
+        await using var source = NpgsqlDataSource.Create(_host.Database.Owner);
+        await using var query = source.CreateCommand(sql);
+        return (long)(await query.ExecuteScalarAsync())!;
+    }
+}

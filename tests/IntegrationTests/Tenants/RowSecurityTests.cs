@@ -1,0 +1,105 @@
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+using VoicePlatform.IntegrationTests.Support;
+using VoicePlatform.SharedKernel;
+
+namespace VoicePlatform.IntegrationTests.Tenants;
+
+/// <summary>Tenants are kept apart below the queries: what a query forgets, PostgreSQL does not.</summary>
+internal sealed class RowSecurityTests
+{
+    private TestHost _host = null!;
+
+    [SetUp]
+    public async Task SetUpAsync() => _host = await TestHost.StartAsync();
+
+    [TearDown]
+    public async Task TearDownAsync() => await _host.DisposeAsync();
+
+    [Test]
+    public async Task Every_table_is_guarded_or_hangs_on_one_that_is()
+    {
+        // What has no tenant: reference data, the platform's own queues, and rows that are found through a guarded parent.
+        string[] children =
+        [
+            "assistant.versions", "session.lines", "session.turns", "session.usage", "session.events", "call.queue", "call.attempts", "call.events",
+            "tenant.delivery_attempts", "billing.rates",
+        ];
+        string[] platform = ["platform.outbox", "trunk.installation"];
+        await using var source = NpgsqlDataSource.Create(_host.Database.Owner);
+        await using var query = source.CreateCommand(
+            """
+            SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relkind IN ('r', 'p') AND n.nspname IN ('tenant', 'platform', 'assistant', 'trunk', 'call', 'session', 'billing')
+              AND NOT (c.relrowsecurity AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid))
+            """);
+        var unguarded = new List<string>();
+        await using var row = await query.ExecuteReaderAsync();
+        while (await row.ReadAsync())
+        {
+            unguarded.Add(row.GetString(0));
+        }
+
+        Assert.That(unguarded.Except([.. children, .. platform]), Is.Empty);
+    }
+
+    [Test]
+    public async Task A_query_that_forgets_the_tenant_sees_its_rows_only_and_writes_none_of_another()
+    {
+        var (one, two) = (await _host.SignUpAsync("One"), await _host.SignUpAsync("Two"));
+        var (ofOne, ofTwo) = (await one.CreateAssistantAsync(), await two.CreateAssistantAsync());
+
+        await using var scope = _host.Services.CreateAsyncScope();
+        scope.ServiceProvider.GetRequiredService<Caller>().Become(one.TenantId, null, null, isTest: false);
+        var connection = await scope.ServiceProvider.GetRequiredService<UnitOfWork>().OpenAsync(CancellationToken.None);
+
+        Assert.That(await IdsAsync(connection), Is.EqualTo([ofOne]));
+        await using (var change = new NpgsqlCommand("UPDATE assistant.assistants SET name = 'taken over'", connection))
+        {
+            Assert.That(await change.ExecuteNonQueryAsync(), Is.EqualTo(1));
+        }
+
+        await using var insert = new NpgsqlCommand(
+            "INSERT INTO assistant.assistants (id, tenant_id, name, version, created_at, updated_at) VALUES ('astsmuggled', $1, 'x', 1, now(), now())", connection);
+        insert.Parameters.Add(new() { Value = two.TenantId });
+        Assert.That(async () => await insert.ExecuteNonQueryAsync(), Throws.InstanceOf<PostgresException>().With.Property("SqlState").EqualTo("42501"));
+
+        // The platform's own work sees everybody; and a connection that comes back to the pool has forgotten whom it worked for.
+        var all = await IdsAsync(await _host.Services.GetRequiredService<NpgsqlDataSource>().OpenConnectionAsync());
+        Assert.That(all, Is.SupersetOf(new[] { ofOne, ofTwo }));
+        Assert.That((await two.GetAsync($"/v1/assistants/{ofTwo}")).Get<string>("name"), Is.EqualTo("Scripted"));
+    }
+
+    [Test]
+    public async Task Requests_of_many_tenants_over_few_connections_never_mix()
+    {
+        var tenants = await Task.WhenAll(Enumerable.Range(0, 6).Select(async i =>
+        {
+            var tenant = await _host.SignUpAsync($"Tenant {i}");
+            return (Tenant: tenant, Assistant: await tenant.CreateAssistantAsync());
+        }));
+
+        await Task.WhenAll(Enumerable.Range(0, 300).Select(async i =>
+        {
+            var (tenant, own) = tenants[i % tenants.Length];
+            var foreign = tenants[(i + 1) % tenants.Length].Assistant;
+            var list = await tenant.GetAsync("/v1/assistants");
+            Assert.That(list.Body!["data"]!.AsArray().Select(a => a!["id"]!.GetValue<string>()), Is.EqualTo([own]));
+            Assert.That((int)(await tenant.GetAsync($"/v1/assistants/{foreign}")).Status, Is.EqualTo(404));
+            Assert.That((int)(await tenant.PatchAsync($"/v1/assistants/{foreign}", new { name = "x" })).Status, Is.EqualTo(404));
+        }));
+    }
+
+    private static async Task<List<string>> IdsAsync(NpgsqlConnection connection)
+    {
+        await using var query = new NpgsqlCommand("SELECT id FROM assistant.assistants", connection);
+        await using var row = await query.ExecuteReaderAsync();
+        var ids = new List<string>();
+        while (await row.ReadAsync())
+        {
+            ids.Add(row.GetString(0));
+        }
+
+        return ids;
+    }
+}
