@@ -138,7 +138,7 @@ internal sealed class Settings
     {
         try
         {
-            return new NpgsqlDataSourceBuilder(ToKeywords(connectionString)).Build();
+            return new NpgsqlDataSourceBuilder(ToKeywords(connectionString)) { Name = "voiceplatform" }.Build();
         }
         catch (Exception e) when (e is ArgumentException or FormatException)
         {

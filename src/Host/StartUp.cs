@@ -86,6 +86,7 @@ internal static class StartUp
         builder.Services.AddExceptionHandler<Failures>();
         builder.Services.AddProblemDetails();
         builder.Services.AddApiDocuments();
+        builder.Services.AddSingleton<Metrics>();
         builder.Services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = true);
         builder.Services.ConfigureHttpJsonOptions(o => Json.Configure(o.SerializerOptions));
 
@@ -99,15 +100,18 @@ internal static class StartUp
 
         change?.Invoke(builder.Services);
         var app = builder.Build();
+        _ = app.Services.GetRequiredService<Metrics>();     // It counts from the first request on.
         app.UseRequestIds();
         app.UseExceptionHandler();
         app.UseStatusCodePages(StatusPages.WriteAsync);
         app.UseAuthentication();
         app.UseRateLimits();
         app.UseAuthorization();
+        app.UseReadableBodies();
         app.UseIdempotencyKeys();
         app.MapHealth();
         app.MapApiDocuments();
+        app.MapMetrics();
         app.MapTenant().MapAssistant().MapSession().MapTrunk().MapCall().MapBilling();
         return app;
     }

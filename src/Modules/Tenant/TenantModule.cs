@@ -24,6 +24,7 @@ public static class TenantModule
         builder.Services.AddKeyedSingleton<WakeUp>(typeof(WebhookSender));
         builder.Services.AddHostedService<EventSequencer>();
         builder.Services.AddHostedService<WebhookSender>();
+        builder.Services.AddScoped<IGauges, WebhookMetrics>();
         builder.Services.AddSingleton<OutboundGuard>();
         builder.Services.AddHttpClient(WebhookSender.ClientName)
             .ConfigurePrimaryHttpMessageHandler(p => p.GetRequiredService<OutboundGuard>().NewHandler())

@@ -206,6 +206,7 @@ internal sealed partial class WebhookSender(
             },
         };
         await note.ExecuteNonQueryAsync(ct);
+        WebhookMetrics.Attempted(delivered ? "delivered" : final ? "given_up" : "retry", took);
         if (!delivered)
         {
             AttemptFailed(log, delivery.Id, delivery.Attempt, status ?? 0);
