@@ -107,7 +107,7 @@ internal static class StartUp
         app.UseAuthentication();
         app.UseRateLimits();
         app.UseAuthorization();
-        app.UseReadableBodies();
+        app.UseReadableRequests();
         app.UseIdempotencyKeys();
         app.MapHealth();
         app.MapApiDocuments();

@@ -9,8 +9,14 @@ public sealed record Period(DateTimeOffset From, DateTimeOffset To)
     /// <summary>What is looked at when nothing is said.</summary>
     public const int DefaultDays = 30;
 
-    public static Result<Period> Of(DateTimeOffset? from, DateTimeOffset? to, DateTimeOffset now)
+    public static Result<Period> Of(DateTimeOffset? from, DateTimeOffset? to, GroupBy groupBy, DateTimeOffset now)
     {
+        // The framework reads numbers as words of an enum too, and takes any.
+        if (!Enum.IsDefined(groupBy))
+        {
+            return Error.Field("group_by", "unknown", "'group_by' must be one of day, assistant, number.");
+        }
+
         var end = to?.ToUniversalTime() ?? now;
         if (end < DateTimeOffset.MinValue.AddDays(MaxDays + 1))
         {

@@ -73,6 +73,9 @@ internal sealed class ApiDocuments(IServiceProvider services, EndpointDataSource
         {
             ["RequestId"] = Header("The request's id; the logs know it too.", "string"),
             ["RetryAfter"] = Header("Seconds after which trying again makes sense.", "integer"),
+            ["RateLimitLimit"] = Header("Requests that the key may make in a window.", "integer"),
+            ["RateLimitRemaining"] = Header("Requests that are left at this moment.", "integer"),
+            ["RateLimitReset"] = Header("Seconds until all of them are back.", "integer"),
             ["ETag"] = Header("The revision, for If-Match.", "string"),
             ["IdempotencyReplayed"] = Header("\"true\" when this is the answer of an earlier request with the same Idempotency-Key.", "string"),
         };

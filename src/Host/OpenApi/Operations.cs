@@ -58,11 +58,16 @@ internal sealed partial class Operations(JsonObject document, IReadOnlyDictionar
         operation["description"] = string.Join("\n\n", new[] { says, policy is null ? "No key is needed." : $"Scope: `{policy}`." }.Where(t => t is not null));
         operation["security"] = policy is null ? new JsonArray() : new JsonArray(new JsonObject { ["key"] = new JsonArray() }, new JsonObject { ["bearer"] = new JsonArray() });
 
+        if (policy is not null)
+        {
+            operation["x-scope"] = policy;
+        }
+
         var hasBody = operation.ContainsKey("requestBody");
         var parameters = operation["parameters"] as JsonArray ?? [];
         DescribeParameters(parameters);
         var hasIfMatch = method is "patch" or "delete" && TakesHttpContext(endpoint);
-        if (method == "post" && !isSeed)
+        if (method == "post" && policy is not null)
         {
             parameters.Add(Header("Idempotency-Key", "Does the request once: repeated with this key within 24 hours, it is answered as it was the first time.", 255));
         }
@@ -83,10 +88,10 @@ internal sealed partial class Operations(JsonObject document, IReadOnlyDictionar
         AddIf(hasBody, "body");
         AddIf(hasBody || parameters.Any(p => p!["in"]!.GetValue<string>() == "query"), "query");
         AddIf(path.Contains('{', StringComparison.Ordinal), "path");
-        AddIf(method == "post" && !isSeed, "post");
+        AddIf(method == "post" && policy is not null, "post");
         AddIf(hasIfMatch, "if-match");
-        Refusals(operation["responses"]!.AsObject(), conventions);
-        Headers(operation["responses"]!.AsObject(), method, path, endpoint, hasIfMatch);
+        Refusals(operation["responses"]!.AsObject(), conventions, isSeed);
+        Headers(operation["responses"]!.AsObject(), method, path, endpoint, hasIfMatch, policy is not null and not Scopes.Platform);
 
         void AddIf(bool holds, string convention)
         {
@@ -124,7 +129,7 @@ internal sealed partial class Operations(JsonObject document, IReadOnlyDictionar
             var schema = parameter["schema"]!.AsObject();
             if (parameter["in"]!.GetValue<string>() == "path")
             {
-                parameter["description"] ??= name == "id" ? "The resource's id." : null;
+                parameter["description"] ??= name == "id" ? "The resource's id." : $"The {name.Replace('_', ' ')}.";
             }
             else if (Parameters.TryGetValue(name, out var known))
             {
@@ -155,25 +160,39 @@ internal sealed partial class Operations(JsonObject document, IReadOnlyDictionar
         ["schema"] = new JsonObject { ["type"] = "string", ["minLength"] = 1, ["maxLength"] = maxLength },
     };
 
-    private static void Refusals(JsonObject responses, HashSet<string> conventions)
+    private static void Refusals(JsonObject responses, HashSet<string> conventions, bool isSeed)
     {
-        var errors = ErrorCatalogue.Errors.Where(e => e.Where.Any(conventions.Contains)).GroupBy(e => e.Status).OrderBy(g => g.Key);
+        // The seeds know no 422, and most of their refusals have the envelope of their answers.
+        var errors = ErrorCatalogue.Errors.Where(e => e.Where.Any(conventions.Contains)).GroupBy(e => isSeed && e.Status == 422 ? 400 : e.Status).OrderBy(g => g.Key);
         foreach (var status in errors)
         {
+            var content = new JsonObject { ["application/problem+json"] = new JsonObject { ["schema"] = new JsonObject { ["$ref"] = Problem } } };
+            if (isSeed)
+            {
+                content["application/json"] = new JsonObject { ["schema"] = new JsonObject { ["type"] = "object" } };
+            }
+
             responses[status.Key.ToString(null, null)] = new JsonObject
             {
                 ["description"] = string.Join("\n", status.Select(e => $"- `{e.Code}`: {e.Meaning}")),
-                ["content"] = new JsonObject { ["application/problem+json"] = new JsonObject { ["schema"] = new JsonObject { ["$ref"] = Problem } } },
+                ["content"] = content,
                 ["x-codes"] = new JsonArray([.. status.Select(e => (JsonNode)e.Code)]),
             };
         }
     }
 
-    private static void Headers(JsonObject responses, string method, string path, RouteEndpoint endpoint, bool hasIfMatch)
+    private static void Headers(JsonObject responses, string method, string path, RouteEndpoint endpoint, bool hasIfMatch, bool isLimited)
     {
         foreach (var (status, response) in responses)
         {
             var headers = new JsonObject { ["x-request-id"] = Ref("RequestId") };
+            if (isLimited)
+            {
+                headers["RateLimit-Limit"] = Ref("RateLimitLimit");
+                headers["RateLimit-Remaining"] = Ref("RateLimitRemaining");
+                headers["RateLimit-Reset"] = Ref("RateLimitReset");
+            }
+
             if (status[0] == '2')
             {
                 if (method == "post")

@@ -31,7 +31,7 @@ internal static class GetUsageAnalytics
     {
         public async Task<Result<Response>> Handle(Query request, CancellationToken cancellationToken)
         {
-            var period = Period.Of(request.From, request.To, clock.GetUtcNow());
+            var period = Period.Of(request.From, request.To, request.GroupBy, clock.GetUtcNow());
             if (!period.IsOk)
             {
                 return period.Error;

@@ -24,7 +24,7 @@ internal static class CreateWebhook
             RuleFor(c => c.Url).NotEmpty().MaximumLength(Webhook.UrlMaxLength)
                 .Must(u => Uri.TryCreate(u, UriKind.Absolute, out var uri) && uri.Scheme is "https" or "http" && uri.UserInfo.Length == 0)
                 .WithMessage("'url' must be an absolute http or https URL without credentials.");
-            RuleForEach(c => c.EventTypes).Matches("^[a-z_]+(\\.[a-z_]+)*$").MaximumLength(100);
+            RuleForEach(c => c.EventTypes).NotNull().Matches("^[a-z_]+(\\.[a-z_]+)*$").MaximumLength(100);
             RuleFor(c => c.EventTypes).Must(t => t is not { Count: > 50 }).WithMessage("'event_types' may name up to 50 types.");
         }
     }

@@ -33,7 +33,7 @@ internal static class CreateOutboundTrunk003
                 type = (TrunkType ?? "twilio").ToLowerInvariant(),
                 direction = "outbound",
                 address = TrunkAddress ?? "",
-                numbers = (TrunkNumbers ?? []).Select(E164.Normalize),
+                numbers = (TrunkNumbers ?? []).Select(n => E164.Normalize(n ?? "")),
                 auth = new { username = TrunkAuthUsername ?? "", password = TrunkAuthPassword },
             },
             Json.Options);

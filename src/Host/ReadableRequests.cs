@@ -1,22 +1,42 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Unicode;
+using Microsoft.Net.Http.Headers;
 
 namespace VoicePlatform.Host;
 
 /// <summary>
-/// Refuses JSON whose texts nothing behind this point could keep: bytes that are no UTF-8, the character U+0000 (PostgreSQL stores none) and
+/// Refuses requests whose texts nothing behind this point could keep: bytes that are no UTF-8, the character U+0000 (PostgreSQL stores none) and
 /// halves of surrogate pairs. Otherwise each slice would meet them where it first looks at the text.
 /// </summary>
-internal static class ReadableBodies
+internal static class ReadableRequests
 {
     private const string Says = "holds a character that cannot be kept: U+0000, half of a surrogate pair, or bytes that are not UTF-8.";
 
-    public static void UseReadableBodies(this IApplicationBuilder app) => app.Use(async (context, next) =>
+    public static void UseReadableRequests(this IApplicationBuilder app) => app.Use(async (context, next) =>
     {
-        if (context.GetEndpoint() is null || !context.Request.HasJsonContentType() || context.Request.ContentLength == 0)
+        if (context.GetEndpoint() is null)
         {
             await next(context);
+            return;
+        }
+
+        if (context.Request.Query.FirstOrDefault(p => p.Key.Contains('\0') || p.Value.ToString().Contains('\0')) is { Key: not null } parameter)
+        {
+            await context.WriteProblemAsync(StatusCodes.Status400BadRequest, Named(parameter.Key.Replace("\0", "", StringComparison.Ordinal)));
+            return;
+        }
+
+        if (!context.Request.HasJsonContentType() || context.Request.ContentLength == 0)
+        {
+            await next(context);
+            return;
+        }
+
+        // JSON is UTF-8 (RFC 8259); who says otherwise means something else.
+        if (MediaTypeHeaderValue.Parse(context.Request.ContentType).Charset is { HasValue: true } charset && !charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase))
+        {
+            await context.WriteProblemAsync(StatusCodes.Status415UnsupportedMediaType, new Error(ErrorKind.Malformed, "request.media_type", "Send the body as application/json in UTF-8."));
             return;
         }
 
