@@ -42,7 +42,7 @@ internal sealed partial class Failures(ILogger<Failures> log) : IExceptionHandle
 
     /// <summary>The seeds know no 422.</summary>
     private static bool IsSeed(HttpContext context) =>
-        context.GetEndpoint()?.Metadata.GetMetadata<ITagsMetadata>()?.Tags.Any(t => t.StartsWith("Seed", StringComparison.Ordinal)) is true;
+        context.Features.Get<IExceptionHandlerFeature>()?.Endpoint?.Metadata.GetMetadata<ITagsMetadata>()?.Tags.Any(t => t.StartsWith("Seed", StringComparison.Ordinal)) is true;
 
     /// <summary>Data exceptions: a number, a time or a text beyond what PostgreSQL holds, which no validator looked at.</summary>
     private static bool IsUnstorable(Exception e) => e switch

@@ -104,6 +104,7 @@ internal static class StartUp
         app.UseRequestIds();
         app.UseExceptionHandler();
         app.UseStatusCodePages(StatusPages.WriteAsync);
+        app.UseDocsPage();
         app.UseAuthentication();
         app.UseRateLimits();
         app.UseAuthorization();
