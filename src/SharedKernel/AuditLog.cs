@@ -24,7 +24,7 @@ public sealed class AuditLog(UnitOfWork unit, Caller caller, TimeProvider clock)
         note.Parameters.Add(new() { Value = Ids.New(Ids.Audit, now) });
         note.Parameters.Add(new() { Value = tenantId ?? caller.TenantId });
         note.Parameters.Add(new() { Value = now });
-        note.Parameters.Add(new() { Value = caller.KeyId is not null ? "key" : caller.HasTenant ? "system" : "platform" });
+        note.Parameters.Add(new() { Value = caller.KeyId is not null ? "key" : caller.IsPlatform ? "platform" : "system" });
         note.Parameters.Add(Text(caller.UserId));
         note.Parameters.Add(Text(caller.KeyId));
         note.Parameters.Add(Text(caller.Address));

@@ -31,12 +31,31 @@ public sealed class Caller
     /// <summary>A key made in test mode: conversations cost nothing and are marked in every event.</summary>
     public bool IsTest { get; private set; }
 
+    /// <summary>What the key may do; empty for work of our own.</summary>
+    public IReadOnlyList<string> Scopes { get; private set; } = [];
+
+    /// <summary>The assistant that the key's requests mean when they name none.</summary>
+    public string? DefaultAssistantId { get; private set; }
+
+    /// <summary>The operator of the installation asks.</summary>
+    public bool IsPlatform { get; private set; }
+
     /// <summary>The address the request came from; null for work of our own.</summary>
     public string? Address { get; set; }
 
     public void Become(string tenantId, string? userId, string? keyId, bool isTest) =>
         (_tenantId, UserId, KeyId, IsTest) = (tenantId, userId, keyId, isTest);
 
+    /// <summary>A request's key: who asks, and what it may.</summary>
+    public void Become(string tenantId, string userId, string keyId, bool isTest, IReadOnlyList<string> scopes, string? defaultAssistantId)
+    {
+        Become(tenantId, userId, keyId, isTest);
+        (Scopes, DefaultAssistantId) = (scopes, defaultAssistantId);
+    }
+
+    public void BecomePlatform() => IsPlatform = true;
+
     internal void CopyTo(Caller other) =>
-        (other._tenantId, other.UserId, other.KeyId, other.IsTest, other.Address) = (_tenantId, UserId, KeyId, IsTest, Address);
+        (other._tenantId, other.UserId, other.KeyId, other.IsTest, other.Address, other.Scopes, other.DefaultAssistantId, other.IsPlatform) =
+            (_tenantId, UserId, KeyId, IsTest, Address, Scopes, DefaultAssistantId, IsPlatform);
 }

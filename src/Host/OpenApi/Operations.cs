@@ -28,6 +28,8 @@ internal sealed partial class Operations(JsonObject document, IReadOnlyDictionar
         ["kind"] = ("Only of this kind.", null, null, null),
         ["subject_id"] = ("Only about this session, call or payment.", null, null, null),
         ["type"] = ("Only of this type.", null, null, null),
+        ["action"] = ("Only of this action.", null, null, null),
+        ["user_id"] = ("Only by this user.", null, null, null),
         ["group_by"] = ("What a row stands for.", null, null, null),
     };
 
@@ -66,7 +68,7 @@ internal sealed partial class Operations(JsonObject document, IReadOnlyDictionar
         var hasBody = operation.ContainsKey("requestBody");
         var parameters = operation["parameters"] as JsonArray ?? [];
         DescribeParameters(parameters);
-        var hasIfMatch = method is "patch" or "delete" && TakesHttpContext(endpoint);
+        var hasIfMatch = method is "patch" or "delete" or "put" && TakesHttpContext(endpoint);
         if (method == "post" && policy is not null)
         {
             parameters.Add(Header("Idempotency-Key", "Does the request once: repeated with this key within 24 hours, it is answered as it was the first time.", 255));
@@ -200,7 +202,7 @@ internal sealed partial class Operations(JsonObject document, IReadOnlyDictionar
                     headers["Idempotency-Replayed"] = Ref("IdempotencyReplayed");
                 }
 
-                if ((method == "get" && path.EndsWith('}') && TakesHttpContext(endpoint)) || (method == "patch" && hasIfMatch))
+                if ((method == "get" && path.EndsWith('}') && TakesHttpContext(endpoint)) || (method is "patch" or "put" && hasIfMatch))
                 {
                     headers["ETag"] = Ref("ETag");
                 }

@@ -46,7 +46,7 @@ internal sealed class SchemaNames
     {
         "Command" or "Body" => slice + "Request",
         "Fields" => slice,
-        "Response" or "Item" or "Row" => slice + name,
+        "Response" or "Item" or "Row" or "Line" => slice + name,
         _ => name,
     };
 }

@@ -90,7 +90,7 @@ internal sealed class Schemas(JsonObject document, SchemaNames names)
 
     private string Variant(string name, string suffix, HashSet<string> among, Action<JsonObject> change)
     {
-        var variant = name + suffix;
+        var variant = (suffix == "Patch" && name.EndsWith("Request", StringComparison.Ordinal) ? name[..^"Request".Length] : name) + suffix;
         if (!_schemas.ContainsKey(variant))
         {
             var copy = _schemas[name]!.DeepClone().AsObject();

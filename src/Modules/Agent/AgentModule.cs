@@ -2,6 +2,7 @@ using Microsoft.Extensions.Options;
 using VoicePlatform.Agent.Providers;
 using VoicePlatform.Agent.Providers.Flite;
 using VoicePlatform.Agent.Providers.PocketSphinx;
+using VoicePlatform.Agent.Tools;
 using VoicePlatform.Agent.Worker;
 using VoicePlatform.LiveKit.Rtc;
 
@@ -17,6 +18,7 @@ public static class AgentModule
         builder.Services.AddSingleton(p => new PocketSphinxSpeech(Environment.ProcessorCount, p.GetRequiredService<TimeProvider>()));
         builder.Services.AddSingleton<FliteSpeech>();
         builder.Services.AddSingleton<ProviderCatalog>();
+        builder.Services.AddSingleton<ToolBoxes>();
         builder.Services.AddSingleton<ConversationRegistry>();
         builder.Services.AddSingleton(p =>
         {

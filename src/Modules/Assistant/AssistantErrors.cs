@@ -4,5 +4,11 @@ internal static class AssistantErrors
 {
     public static readonly Error NotFound = new(ErrorKind.NotFound, "assistant.not_found", "No such assistant.");
     public static readonly Error VersionNotFound = new(ErrorKind.NotFound, "assistant.version_not_found", "The assistant has no such version.");
+    public static readonly Error ToolNotFound = new(ErrorKind.NotFound, "tool.not_found", "No such tool.");
+    public static readonly Error ToolChangedMeanwhile = new(ErrorKind.Conflict, "tool.changed_meanwhile", "Somebody else changed the tool at the same moment; read it and try again.");
+
+    public static Error ToolInUse(IReadOnlyList<string> assistants) => new(
+        ErrorKind.Conflict, "tool.in_use", $"Assistants have this tool ({string.Join(", ", assistants)}): take it from them first.");
+
     public static readonly Error ChangedMeanwhile = new(ErrorKind.Conflict, "assistant.changed_meanwhile", "Somebody else changed the assistant at the same moment; read it and try again.");
 }

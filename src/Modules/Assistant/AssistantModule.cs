@@ -1,5 +1,6 @@
 using VoicePlatform.Assistants.Data;
 using VoicePlatform.Assistants.Features;
+using VoicePlatform.Assistants.Tools;
 
 namespace VoicePlatform.Assistants;
 
@@ -25,6 +26,15 @@ public static class AssistantModule
         UpdateAssistant.Map(changing);
         RestoreVersion.Map(changing);
         DeleteAssistant.Map(changing);
+
+        var readingTools = app.MapGroup("/v1/tools").WithTags("Tools").RequireAuthorization(Scopes.Read);
+        GetTool.Map(readingTools);
+        ListTools.Map(readingTools);
+
+        var changingTools = app.MapGroup("/v1/tools").WithTags("Tools").RequireAuthorization(Scopes.Operate);
+        CreateTool.Map(changingTools);
+        UpdateTool.Map(changingTools);
+        DeleteTool.Map(changingTools);
         return app;
     }
 }

@@ -11,6 +11,7 @@ internal sealed partial class DocumentRules : AbstractValidator<AssistantDocumen
     private const int TextMaxLength = 4_000;
     private const int MaxVariables = 100;
     private const int MaxRules = 200;
+    private const int MaxTools = 50;
     private const int MaxPhrases = 20;
     private const int PhraseMaxLength = 100;
 
@@ -51,7 +52,7 @@ internal sealed partial class DocumentRules : AbstractValidator<AssistantDocumen
         RuleFor(d => d.Limits.IdleMaxReprompts).InclusiveBetween(0, 10).When(d => d.Limits is not null);
         RuleFor(d => d.Audio).NotNull();
         RuleFor(d => d.Recording).NotNull();
-        RuleFor(d => d.Tools).NotNull().Must(t => t is null || t.Count == 0).WithMessage("There are no tools in this version of the platform: leave 'tools' empty.");
+        RuleFor(d => d.Tools).NotNull().Must(t => t is null || (t.Count <= MaxTools && t.All(id => Ids.IsWellFormed(id, Ids.Tool)))).WithMessage($"'tools' names up to {MaxTools} tools by their ids.");
         RuleFor(d => d.EndCallUrl).Must(u => Uri.TryCreate(u, UriKind.Absolute, out var uri) && uri.Scheme is "https" or "http")
             .When(d => d.EndCallUrl is not null).WithMessage("'end_call_url' must be an absolute http or https URL.");
         RuleFor(d => d.EndCallPhrases).NotNull().Must(p => p is null || (p.Count <= MaxPhrases && p.All(x => !string.IsNullOrWhiteSpace(x) && x.Length <= PhraseMaxLength)))
@@ -74,15 +75,15 @@ internal sealed partial class DocumentRules : AbstractValidator<AssistantDocumen
         }
         catch (JsonException e)
         {
-            return Unreadable(e);
+            return Unreadable(e, "an assistant");
         }
 
         var outcome = Instance.Validate(document);
-        if (outcome.IsValid)
-        {
-            return document;
-        }
+        return outcome.IsValid ? document : Refused(outcome);
+    }
 
+    internal static Error Refused(FluentValidation.Results.ValidationResult outcome)
+    {
         var fields = outcome.Errors.Select(e => new FieldError(
             string.Join('.', e.PropertyName.Split('.').Select(JsonNamingPolicy.SnakeCaseLower.ConvertName)),
             JsonNamingPolicy.SnakeCaseLower.ConvertName((e.ErrorCode ?? "invalid").Replace("Validator", "", StringComparison.Ordinal)),
@@ -90,7 +91,7 @@ internal sealed partial class DocumentRules : AbstractValidator<AssistantDocumen
         return new Error(ErrorKind.Invalid, "request.invalid", fields[0].Message) { Fields = fields };
     }
 
-    private static Error Unreadable(JsonException e)
+    internal static Error Unreadable(JsonException e, string what)
     {
         var field = e.Path is null or "$" ? "" : e.Path.TrimStart('$', '.');
         if (e.Message.Contains("missing required", StringComparison.Ordinal))
@@ -101,7 +102,7 @@ internal sealed partial class DocumentRules : AbstractValidator<AssistantDocumen
         }
 
         return e.Message.Contains("could not be mapped", StringComparison.Ordinal)
-            ? Error.Field(field, "unknown_field", $"'{field}' is not a field of an assistant.")
+            ? Error.Field(field, "unknown_field", $"'{field}' is not a field of {what}.")
             : Error.Field(field, "wrong_type", $"'{field}' is not of the right type.");
     }
 

@@ -29,6 +29,9 @@ public static class TenantModule
         builder.Services.AddHttpClient(WebhookSender.ClientName)
             .ConfigurePrimaryHttpMessageHandler(p => p.GetRequiredService<OutboundGuard>().NewHandler())
             .SetHandlerLifetime(Timeout.InfiniteTimeSpan);
+        builder.Services.AddHttpClient(TenantHttp.Client)
+            .ConfigurePrimaryHttpMessageHandler(p => p.GetRequiredService<OutboundGuard>().NewHandler())
+            .SetHandlerLifetime(Timeout.InfiniteTimeSpan);
         return builder;
     }
 
@@ -39,7 +42,31 @@ public static class TenantModule
         var keys = app.MapGroup("/v1/keys").WithTags("Keys").RequireAuthorization(Scopes.Admin);
         CreateKey.Map(keys);
         ListKeys.Map(keys);
+        GetKey.Map(keys);
+        RotateKey.Map(keys);
         RevokeKey.Map(keys);
+
+        GetTenant.Map(app.MapGroup("/v1/tenant").WithTags("Tenant").RequireAuthorization(Scopes.Read));
+        UpdateTenant.Map(app.MapGroup("/v1/tenant").WithTags("Tenant").RequireAuthorization(Scopes.Admin));
+
+        var users = app.MapGroup("/v1/users").WithTags("Users").RequireAuthorization(Scopes.Admin);
+        CreateUser.Map(users);
+        ListUsers.Map(users);
+        GetUser.Map(users);
+        UpdateUser.Map(users);
+        DeleteUser.Map(users);
+
+        ListAudit.Map(app.MapGroup("/v1/audit").WithTags("Audit").RequireAuthorization(Scopes.Admin));
+
+        var secrets = app.MapGroup("/v1/secrets").WithTags("Secrets").RequireAuthorization(Scopes.Admin);
+        PutSecret.Map(secrets);
+        GetSecret.Map(secrets);
+        ListSecrets.Map(secrets);
+        DeleteSecret.Map(secrets);
+
+        var tenants = app.MapGroup("/v1/tenants").WithTags("Tenants").RequireAuthorization(Scopes.Platform);
+        CreateTenant.Map(tenants);
+        ListTenants.Map(tenants);
 
         var webhooks = app.MapGroup("/v1/webhooks").WithTags("Webhooks").RequireAuthorization(Scopes.Admin);
         CreateWebhook.Map(webhooks);

@@ -33,7 +33,10 @@ public static class TrunkModule
         CreateNumber.Map(numbers);
         UpdateNumber.Map(numbers);
         DeleteNumber.Map(numbers);
-        ListNumbers.Map(app.MapGroup("/v1/numbers").WithTags("Numbers").RequireAuthorization(Scopes.Read));
+
+        var readingNumbers = app.MapGroup("/v1/numbers").WithTags("Numbers").RequireAuthorization(Scopes.Read);
+        GetNumber.Map(readingNumbers);
+        ListNumbers.Map(readingNumbers);
 
         CreateOutboundTrunk003.Map(app);
         return app;

@@ -42,6 +42,13 @@ internal sealed partial class TrunkRules : AbstractValidator<TrunkSettings>
     }
 
     /// <summary>The settings with every default filled in, or the fields that are wrong.</summary>
+    /// <summary>The mask that answers show in a password's place is not one.</summary>
+    public static Error? MaskRefusal(JsonElement sent) =>
+        sent.ValueKind is JsonValueKind.Object && sent.TryGetProperty("auth", out var auth) && auth.ValueKind is JsonValueKind.Object
+        && auth.TryGetProperty("password", out var password) && password.ValueKind is JsonValueKind.String && Mask.IsMasked(password.GetString()!)
+            ? Error.Field("auth.password", "masked", "This is the mask that answers show, not a password: leave the field out to keep the password.")
+            : null;
+
     public static Result<TrunkSettings> Read(JsonElement json)
     {
         TrunkSettings settings;

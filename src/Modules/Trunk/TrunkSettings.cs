@@ -5,9 +5,6 @@ namespace VoicePlatform.Trunks;
 /// <summary>A trunk as its owner writes it.</summary>
 internal record TrunkSettings
 {
-    /// <summary>How a password that is set is shown; sent back, it means the one that is there.</summary>
-    public const string Hidden = "********";
-
     public required string Name { get; init; }
     public TrunkType Type { get; init; } = TrunkType.Generic;
     public TrunkDirection Direction { get; init; } = TrunkDirection.Outbound;
@@ -44,7 +41,7 @@ internal record TrunkSettings
         Address = t.Address,
         Transport = t.Transport,
         Numbers = t.Numbers,
-        Auth = t.AuthUsername.Length == 0 && t.AuthPassword is null ? null : new(t.AuthUsername, t.AuthPassword is null ? null : Hidden),
+        Auth = t.AuthUsername.Length == 0 && t.AuthPassword is null ? null : new(t.AuthUsername, t.AuthPassword is null ? null : Mask.Text),
         Register = t.Register,
         MediaEncryption = t.MediaEncryption,
         AllowedAddresses = t.AllowedAddresses,

@@ -48,3 +48,20 @@ internal sealed record NumberView(
 {
     public static NumberView Of(PhoneNumber n) => new(n.Id, n.Number, n.TrunkId, n.AssistantId, n.Name, n.ContextUrl, n.CreatedAt, n.UpdatedAt);
 }
+
+/// <summary>A number with the revision that its entity tag tells.</summary>
+internal sealed record NumberAnswer(NumberView Number, int Revision)
+{
+    public static NumberAnswer Of(PhoneNumber n) => new(NumberView.Of(n), n.Revision);
+
+    public static IResult Tell(NumberAnswer answer, HttpContext http, int status = StatusCodes.Status200OK)
+    {
+        Etag.Tell(http, answer.Revision);
+        if (status == StatusCodes.Status201Created)
+        {
+            http.Response.Headers.Location = $"/v1/numbers/{answer.Number.Id}";
+        }
+
+        return Results.Json(answer.Number, Json.Options, statusCode: status);
+    }
+}

@@ -10,6 +10,7 @@ using VoicePlatform.Agent;
 using VoicePlatform.Agent.Providers;
 using VoicePlatform.Agent.Providers.Flite;
 using VoicePlatform.Agent.Providers.PocketSphinx;
+using VoicePlatform.Agent.Tools;
 using VoicePlatform.Agent.Worker;
 using VoicePlatform.Contracts.Assistants;
 using VoicePlatform.Contracts.Sessions;
@@ -189,10 +190,11 @@ internal sealed class RealConversation : IMediator, IAsyncDisposable
         var options = new AgentOptions();
         options.Read(new ConfigurationBuilder().Build(), isDevelopment: true);
         var catalog = new ProviderCatalog(Options.Create(options), _sphinx, _flite, clock);
+        var tools = new ToolBoxes(new ServiceCollection().AddHttpClient().BuildServiceProvider().GetRequiredService<IHttpClientFactory>(), clock, NullLoggerFactory.Instance);
         var scopes = new ServiceCollection().AddSingleton<IMediator>(this).BuildServiceProvider().GetRequiredService<IServiceScopeFactory>();
         var registry = new ConversationRegistry(Options.Create(options));
         _agent = new AgentService(
-            livekit, () => new AttendedRoom(Native.Engine, catalog, scopes, clock, NullLoggerFactory.Instance), registry, _sphinx, Options.Create(options), clock, NullLoggerFactory.Instance);
+            livekit, () => new AttendedRoom(Native.Engine, catalog, tools, scopes, clock, NullLoggerFactory.Instance), registry, _sphinx, Options.Create(options), clock, NullLoggerFactory.Instance);
         await _agent.StartAsync(default);
 
         var token = new AccessToken { Identity = "caller", Video = new VideoGrant { RoomJoin = true, Room = "room" } }.Sign(Key, clock.GetUtcNow());

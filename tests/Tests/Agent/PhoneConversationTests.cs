@@ -25,6 +25,42 @@ internal sealed class PhoneConversationTests
     }
 
     [Test]
+    public async Task A_caller_is_handed_over_when_he_has_been_told()
+    {
+        await using var call = new ScriptedCall(phone: Outbound(VoicemailAction.None));
+        await call.AnswerTheCallAsync();
+        call.Mind.Answer = (_, _) => Transferring("I am transferring you now.", "+15550100");
+        await call.SayAsync("a person please");
+        await call.UntilAsync(() => call.Running.IsCompleted, "the end");
+
+        Assert.That(await call.Running, Is.EqualTo(EndReasons.Transferred));
+        Assert.That(call.Room.Transfers, Is.EqualTo(["+15550100"]));
+        Assert.That((await call.TranscriptAsync())[^1], Does.EndWith("I am transferring you now."), "All of it was heard before.");
+    }
+
+    [Test]
+    public async Task A_transfer_that_does_not_come_about_is_told_and_the_call_goes_on()
+    {
+        await using var call = new ScriptedCall(phone: Outbound(VoicemailAction.None));
+        call.Room.TransferFailure = "486 Busy Here";
+        await call.AnswerTheCallAsync();
+        call.Mind.Answer = (_, _) => Transferring("I am transferring you now.", "+15550100");
+        await call.SayAsync("a person please");
+        await call.UntilAsync(() => call.Room.Spoken.Any(s => s.Contains("could not transfer", StringComparison.Ordinal)), "the apology");
+
+        Assert.That(call.Running.IsCompleted, Is.False);
+        await call.Reporter.CloseAsync(TimeSpan.FromSeconds(1));
+        Assert.That(call.Notes.Select(n => n.Detail), Has.Some.Contains("486 Busy Here"));
+    }
+
+    private static async IAsyncEnumerable<VoicePlatform.Agent.Language.Generated> Transferring(string text, string to)
+    {
+        await Task.CompletedTask;
+        yield return new VoicePlatform.Agent.Language.Generated.Text(text);
+        yield return new VoicePlatform.Agent.Language.Generated.Transfer(to);
+    }
+
+    [Test]
     public async Task A_message_is_left_after_the_beep()
     {
         await using var call = new ScriptedCall(phone: Outbound(VoicemailAction.LeaveMessage));

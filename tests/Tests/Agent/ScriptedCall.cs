@@ -223,6 +223,17 @@ internal sealed class ScriptedVoice : ITextToSpeech
 
 internal sealed class FakeRoom : IRoomVoice
 {
+    public List<string> Transfers { get; } = [];
+
+    /// <summary>Why the next transfer does not come about; null: it does.</summary>
+    public string? TransferFailure { get; set; }
+
+    public Task<string?> TransferAsync(string to)
+    {
+        Transfers.Add(to);
+        return Task.FromResult(TransferFailure);
+    }
+
     private readonly Lock _lock = new();
     private readonly List<string> _states = [];
     private readonly Dictionary<string, string> _texts = [];

@@ -2,12 +2,14 @@ using System.Text;
 using VoicePlatform.Agent.Language;
 using VoicePlatform.Agent.Providers;
 using VoicePlatform.Agent.Speech;
+using VoicePlatform.Agent.Tools;
 using VoicePlatform.Contracts.Agent;
 using VoicePlatform.Contracts.Sessions;
+using VoicePlatform.Contracts.Tenants;
 
 namespace VoicePlatform.Agent.Answers;
 
-internal sealed class AnswerInTextHandler(ProviderCatalog providers) : IRequestHandler<AnswerInText, Result<TextAnswer>>
+internal sealed class AnswerInTextHandler(ProviderCatalog providers, ToolBoxes tools, IMediator mediator, TimeProvider clock) : IRequestHandler<AnswerInText, Result<TextAnswer>>
 {
     public async Task<Result<TextAnswer>> Handle(AnswerInText request, CancellationToken cancellationToken)
     {
@@ -20,10 +22,21 @@ internal sealed class AnswerInTextHandler(ProviderCatalog providers) : IRequestH
         var text = new StringBuilder();
         var usage = new List<UsageTotal>();
         var ends = false;
+        var notes = new List<SessionNote>();
+        var secrets = ToolBoxes.SecretsOf(request.TenantId, request.Tools) is { } needed ? await mediator.Send(needed, cancellationToken) : new TenantSecrets(new Dictionary<string, string>());
+        if (!secrets.IsOk)
+        {
+            return secrets.Error;
+        }
+
+        await using var box = tools.Make(
+            request.Tools, tools.Context(request.TenantId, request.SessionId, request.AssistantId, null, request.Variables), secrets.Value.Values, null,
+            (kind, detail) => notes.Add(new SessionNote(clock.GetUtcNow(), kind, detail)));
+        var model = box.IsEmpty ? mind.Value : new ToolUsingModel(mind.Value, box);
         try
         {
             var prompt = new Prompt(request.Assistant, request.Variables, request.History.Select(l => new Said(l.Speaker, l.Text)).ToList(), request.Text);
-            await foreach (var piece in mind.Value.AnswerAsync(prompt, cancellationToken))
+            await foreach (var piece in model.AnswerAsync(prompt, cancellationToken))
             {
                 switch (piece)
                 {
@@ -44,6 +57,9 @@ internal sealed class AnswerInTextHandler(ProviderCatalog providers) : IRequestH
             return new Error(ErrorKind.Unavailable, "agent.provider_failed", e.Message);
         }
 
-        return new TextAnswer(text.ToString().Trim(), ends, usage);
+        return new TextAnswer(text.ToString().Trim(), ends, Summed(usage), notes);
     }
+    /// <summary>An answer that took several steps used its model several times.</summary>
+    private static List<UsageTotal> Summed(List<UsageTotal> usage) =>
+        usage.GroupBy(u => (u.Component, u.Provider, u.Model, u.Unit)).Select(g => g.First() with { Quantity = g.Sum(u => u.Quantity) }).ToList();
 }

@@ -1,3 +1,4 @@
+using VoicePlatform.Agent.Tools;
 using VoicePlatform.Contracts.Assistants;
 using VoicePlatform.Contracts.Sessions;
 
@@ -15,13 +16,27 @@ internal abstract record Generated
     /// <summary>The conversation ends after this answer.</summary>
     public sealed record EndConversation : Generated;
 
+    /// <summary>The model wants a tool to be used before it goes on.</summary>
+    public sealed record Call(ToolCall ToolCall) : Generated;
+
+    /// <summary>The caller is handed over to somebody else after this answer.</summary>
+    /// <param name="To">E.164, or sip:user@host.</param>
+    public sealed record Transfer(string To) : Generated;
+
     /// <summary>What the answer used.</summary>
     public sealed record Used(UsageTotal Total) : Generated;
 }
 
 /// <summary>What a model is asked: the assistant, what was said before, and what was said now.</summary>
 internal sealed record Prompt(
-    AssistantDocument Assistant, IReadOnlyDictionary<string, string> Variables, IReadOnlyList<Said> History, string Text, string Instructions = "");
+    AssistantDocument Assistant, IReadOnlyDictionary<string, string> Variables, IReadOnlyList<Said> History, string Text, string Instructions = "")
+{
+    /// <summary>What the model may call.</summary>
+    public IReadOnlyList<ToolDefinition> Tools { get; init; } = [];
+
+    /// <summary>What this answer has called so far, and what came of it.</summary>
+    public IReadOnlyList<ToolExchange> Exchanges { get; init; } = [];
+}
 
 internal sealed record Said(Speaker Speaker, string Text);
 

@@ -139,7 +139,7 @@ internal sealed class Conversation : IReplyObserver
             }
             catch (TimeoutException)
             {
-                _reporter.Note("reply.abandoned", "A reply that was cut did not come to its end.");
+                _reporter.Note("reply.abandoned", "What was still running (a reply that was cut, a transfer) did not come to its end.");
             }
         }
     }
@@ -242,6 +242,12 @@ internal sealed class Conversation : IReplyObserver
                 return EndReasons.Requested;
             case ConversationEvent.Reported { Continuation: Continuation.OutOfCredits } when _endAfterReply is null:
                 SayGoodbye("Your credits are used up, so I have to end this conversation. Goodbye.", EndReasons.OutOfCredits);
+                break;
+            case ConversationEvent.Transferred { Failure: null }:
+                return EndReasons.Transferred;
+            case ConversationEvent.Transferred transferred:
+                _reporter.Note("transfer.failed", $"{transferred.To}: {transferred.Failure}");
+                Start(Reply.Fixed("I am sorry, I could not transfer you."));
                 break;
             case ConversationEvent.Woke:
                 return OnTime();
@@ -405,7 +411,7 @@ internal sealed class Conversation : IReplyObserver
     /// <summary>Everything said so far is understood, and the turn is probably over: the answer may be begun.</summary>
     private void Speculate()
     {
-        if (!_plan.Assistant.Turn.Preemptive || _reply is not null || _endAfterReply is not null || !_turns.IsSettled || _turns.Text is not { Length: > 0 } text || _speculation?.Text == text)
+        if (!_plan.Assistant.Turn.Preemptive || _plan.Tools.Count > 0 || _reply is not null || _endAfterReply is not null || !_turns.IsSettled || _turns.Text is not { Length: > 0 } text || _speculation?.Text == text)
         {
             return;
         }
@@ -503,8 +509,21 @@ internal sealed class Conversation : IReplyObserver
         }
 
         _room.ShowState("listening");
+        if (reply.TransferTo is { } to)
+        {
+            Own(TransferAsync(to));
+            return null;
+        }
+
         Follow(_turns.OnTime(Now, agentSpeaks: false));
         return null;
+    }
+
+    private async Task TransferAsync(string to)
+    {
+        await Task.Yield();
+        var failure = await _room.TransferAsync(to);
+        TryPost(new ConversationEvent.Transferred(to, failure));
     }
 
     private void Close(Reply reply, string heard, bool interrupted)

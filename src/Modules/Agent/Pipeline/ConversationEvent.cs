@@ -50,6 +50,10 @@ internal abstract record ConversationEvent
     /// <summary>What the last report was answered with.</summary>
     public sealed record Reported(Continuation Continuation) : ConversationEvent;
 
+    /// <summary>The caller was handed over, or was not.</summary>
+    /// <param name="Failure">Null when he was.</param>
+    public sealed record Transferred(string To, string? Failure) : ConversationEvent;
+
     public sealed record Woke : ConversationEvent;
 
     /// <summary>Somebody outside ends it.</summary>

@@ -57,6 +57,9 @@ internal sealed class Reply : IAsyncDisposable
     /// <summary>The model wants the conversation to end after this.</summary>
     public bool EndsConversation { get; private set; }
 
+    /// <summary>Where the caller is to be handed over to after this.</summary>
+    public string? TransferTo { get; private set; }
+
     public string Heard => _playout.Heard;
 
     public void Hush() => _playout.Hush();
@@ -128,6 +131,9 @@ internal sealed class Reply : IAsyncDisposable
                     break;
                 case Generated.Used used:
                     _observer.Used(used.Total);
+                    break;
+                case Generated.Transfer transfer:
+                    TransferTo = transfer.To;
                     break;
                 case Generated.EndConversation:
                     EndsConversation = true;

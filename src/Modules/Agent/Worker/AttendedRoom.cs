@@ -2,7 +2,9 @@ using VoicePlatform.Agent.Language;
 using VoicePlatform.Agent.Pipeline;
 using VoicePlatform.Agent.Providers;
 using VoicePlatform.Agent.Speech;
+using VoicePlatform.Agent.Tools;
 using VoicePlatform.Contracts.Sessions;
+using VoicePlatform.Contracts.Tenants;
 using VoicePlatform.LiveKit.Rtc;
 
 namespace VoicePlatform.Agent.Worker;
@@ -11,7 +13,7 @@ namespace VoicePlatform.Agent.Worker;
 /// One job: joins the room, puts the conversation together, feeds it what happens in the room, and sees to its end. Its own scope,
 /// its own cancellation: what goes wrong here ends this conversation and no other.
 /// </summary>
-internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog providers, IServiceScopeFactory scopes, TimeProvider clock, ILoggerFactory logs)
+internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog providers, ToolBoxes tools, IServiceScopeFactory scopes, TimeProvider clock, ILoggerFactory logs)
 {
     /// <summary>Makes one for a job.</summary>
     public delegate AttendedRoom Factory();
@@ -89,18 +91,24 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
     private async Task<string> ConverseAsync(ConversationPlan plan, string url, string token, CancellationToken ct)
     {
         Conversation? conversation = null;
-        var cast = CastFor(plan, e => conversation?.Post(new ConversationEvent.ProviderGivenUp(e)));
+        Reporter? notes = null;
+        var hands = new RoomHands(plan);
+        await using var box = await ToolBoxAsync(plan, hands, (kind, detail) => notes?.Note(kind, detail), ct);
+        var cast = CastFor(plan, box, e => conversation?.Post(new ConversationEvent.ProviderGivenUp(e)));
         using var over = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var opening = box.OpenAsync(over.Token);
         var preparing = PrepareGreetingAsync(plan, ref cast, over.Token);
         await using var room = await engine.ConnectAsync(url, token, new RoomOptions(), ct);
         using var source = engine.CreateAudioSource(TrackOut.Format);
-        var voice = new RoomVoice(room, plan.ParticipantIdentity, _log);
+        hands.Join(room);
+        var voice = new RoomVoice(room, plan.ParticipantIdentity, to => PhoneTransfer.RunAsync(scopes, plan, to), _log);
         using var reporter = new Reporter(
             plan.SessionId,
             (report, token) => SendAsync(report, token),
             clock,
             answer => conversation?.Post(new ConversationEvent.Reported(answer)),
             error => ReportFailed(_log, plan.SessionId, error));
+        notes = reporter;
         conversation = new Conversation(plan, cast, new TrackOut(source), voice, reporter, clock);
         await using var recogniser = cast.Ears.Open(heard =>
         {
@@ -131,7 +139,7 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
         {
             await FarewellAsync(voice, showing);
             await over.CancelAsync();
-            await Task.WhenAll(showing, reporting, watching, preparing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.WhenAll(showing, reporting, watching, preparing, opening).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             reporter.Usage(recogniser.Usage);
             if (!await reporter.CloseAsync(ct.IsCancellationRequested ? ShutdownPatience : ClosingPatience))
             {
@@ -169,12 +177,20 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
     }
 
     /// <exception cref="ProviderException">A provider that was there when the session started is gone.</exception>
-    private Cast CastFor(ConversationPlan plan, Action<ProviderException> failed)
+    private Cast CastFor(ConversationPlan plan, ToolBox box, Action<ProviderException> failed)
     {
         var (ears, mind, voice) = (providers.Ears(plan.Assistant), providers.Mind(plan.Assistant, failed), providers.Voice(plan.Assistant, failed));
         return (ears.Error ?? mind.Error ?? voice.Error) is { } error
             ? throw new ProviderException("catalog", error.Message, retryable: false)
-            : new Cast(ears.Value, mind.Value, voice.Value);
+            : new Cast(ears.Value, box.IsEmpty ? mind.Value : new ToolUsingModel(mind.Value, box), voice.Value);
+    }
+
+    private async Task<ToolBox> ToolBoxAsync(ConversationPlan plan, RoomHands hands, Action<string, string> note, CancellationToken ct)
+    {
+        var secrets = ToolBoxes.SecretsOf(plan.TenantId, plan.Tools) is { } needed ? await SendAsync(needed, ct) : new TenantSecrets(new Dictionary<string, string>());
+        return secrets.IsOk
+            ? tools.Make(plan.Tools, tools.Context(plan.TenantId, plan.SessionId, plan.AssistantId, plan.Phone?.CallId, plan.Variables), secrets.Value.Values, hands, note)
+            : throw new InvalidOperationException(secrets.Error.Message);
     }
 
     private async Task<T> SendAsync<T>(IRequest<T> request, CancellationToken ct)

@@ -11,7 +11,6 @@ internal static class RemoteControl
     private const uint Refused = 4_000;
     private const int LongestText = 4_000;
     private const int MostKeys = 64;
-    private const string Keys = "0123456789*#ABCD";
 
     public static void Attach(RtcRoom room, ConversationPlan plan, Conversation conversation)
     {
@@ -31,16 +30,12 @@ internal static class RemoteControl
         {
             RequireServer(room, call);
             var keys = Read(call).Digits?.Trim().ToUpperInvariant() ?? "";
-            if (keys.Length is 0 or > MostKeys || keys.Any(key => !Keys.Contains(key, StringComparison.Ordinal)))
+            if (keys.Length is 0 or > MostKeys || keys.Any(key => !Keys.All.Contains(key, StringComparison.Ordinal)))
             {
-                throw new RpcException(Refused, $"1 to {MostKeys} of the keys {Keys} are needed.");
+                throw new RpcException(Refused, $"1 to {MostKeys} of the keys {Keys.All} are needed.");
             }
 
-            foreach (var key in keys)
-            {
-                await room.LocalParticipant.PublishDtmfAsync((uint)Keys.IndexOf(key, StringComparison.Ordinal), key.ToString(), [plan.ParticipantIdentity], ct);
-            }
-
+            await Keys.PressAsync(room, keys, plan.ParticipantIdentity, ct);
             return "";
         });
     }

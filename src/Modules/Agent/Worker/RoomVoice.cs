@@ -8,7 +8,7 @@ namespace VoicePlatform.Agent.Worker;
 /// Shows a conversation in its LiveKit room the way LiveKit's front ends expect it: the state as attribute lk.agent.state, the
 /// transcript as text streams on lk.transcription. One task sends; when the room is too slow, texts that will be replaced are dropped.
 /// </summary>
-internal sealed partial class RoomVoice(RtcRoom room, string callerIdentity, ILogger log) : IRoomVoice
+internal sealed partial class RoomVoice(RtcRoom room, string callerIdentity, Func<string, Task<string?>> transfer, ILogger log) : IRoomVoice
 {
     private const int Waiting = 64;
 
@@ -27,6 +27,8 @@ internal sealed partial class RoomVoice(RtcRoom room, string callerIdentity, ILo
             _queue.Writer.TryWrite(new Shown.State(_state = state));
         }
     }
+
+    public Task<string?> TransferAsync(string to) => transfer(to);
 
     public void ShowText(bool ofCaller, string segment, string text, bool final) => _queue.Writer.TryWrite(new Shown.Text(ofCaller, segment, text, final));
 

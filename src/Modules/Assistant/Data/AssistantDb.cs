@@ -3,6 +3,7 @@ namespace VoicePlatform.Assistants.Data;
 internal sealed class AssistantDb(DbContextOptions<AssistantDb> options) : DbContext(options)
 {
     public DbSet<Assistant> Assistants => Set<Assistant>();
+    public DbSet<Tool> Tools => Set<Tool>();
     public DbSet<DocumentVersion> Versions => Set<DocumentVersion>();
 
     protected override void OnModelCreating(ModelBuilder modelBuilder)
@@ -14,6 +15,12 @@ internal sealed class AssistantDb(DbContextOptions<AssistantDb> options) : DbCon
 
             // Two changes at the same moment would both make version n + 1: the second finds n gone.
             assistant.Property(a => a.Version).IsConcurrencyToken();
+        });
+        modelBuilder.Entity<Tool>(tool =>
+        {
+            tool.ToTable("tools");
+            tool.Property(t => t.Document).HasColumnType("jsonb");
+            tool.Property(t => t.Revision).IsConcurrencyToken();
         });
         modelBuilder.Entity<DocumentVersion>(version =>
         {

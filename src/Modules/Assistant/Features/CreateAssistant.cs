@@ -1,5 +1,6 @@
 using System.Text.Json;
 using VoicePlatform.Assistants.Data;
+using VoicePlatform.Assistants.Tools;
 using VoicePlatform.Contracts.Assistants;
 
 namespace VoicePlatform.Assistants.Features;
@@ -16,7 +17,7 @@ internal static class CreateAssistant
 
     public sealed record Command(JsonElement Document) : ICommand<AssistantView>;
 
-    internal sealed class Handler(AssistantDb db, Caller caller, TimeProvider clock) : IRequestHandler<Command, Result<AssistantView>>
+    internal sealed class Handler(AssistantDb db, Caller caller, AuditLog audit, TimeProvider clock) : IRequestHandler<Command, Result<AssistantView>>
     {
         public async Task<Result<AssistantView>> Handle(Command command, CancellationToken cancellationToken)
         {
@@ -26,9 +27,15 @@ internal static class CreateAssistant
                 return document.Error;
             }
 
+            if (await db.RefusalOfToolsAsync(caller.TenantId, document.Value, cancellationToken) is { } refusal)
+            {
+                return refusal;
+            }
+
             var (assistant, first) = Assistant.Create(caller.TenantId, document.Value, caller.UserId, clock.GetUtcNow());
             db.AddRange(assistant, first);
             await db.SaveChangesAsync(cancellationToken);
+            await audit.NoteAsync("assistant.created", assistant.Id, new { assistant.Name }, cancellationToken);
             return AssistantView.Of(assistant, document.Value);
         }
     }

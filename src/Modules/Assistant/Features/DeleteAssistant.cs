@@ -13,7 +13,7 @@ internal static class DeleteAssistant
 
     public sealed record Command(string AssistantId, string IfMatch) : ICommand<Done>;
 
-    internal sealed class Handler(AssistantDb db, Caller caller, TimeProvider clock) : IRequestHandler<Command, Result<Done>>
+    internal sealed class Handler(AssistantDb db, Caller caller, AuditLog audit, TimeProvider clock) : IRequestHandler<Command, Result<Done>>
     {
         public async Task<Result<Done>> Handle(Command command, CancellationToken cancellationToken)
         {
@@ -31,6 +31,7 @@ internal static class DeleteAssistant
 
             assistant.Delete(clock.GetUtcNow());
             await db.SaveChangesAsync(cancellationToken);
+            await audit.NoteAsync("assistant.deleted", assistant.Id, new { assistant.Name }, cancellationToken);
             return default(Done);
         }
     }

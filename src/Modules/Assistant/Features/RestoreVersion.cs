@@ -1,4 +1,5 @@
 using VoicePlatform.Assistants.Data;
+using VoicePlatform.Assistants.Tools;
 using VoicePlatform.Contracts.Assistants;
 
 namespace VoicePlatform.Assistants.Features;
@@ -14,7 +15,7 @@ internal static class RestoreVersion
 
     public sealed record Command(string AssistantId, int Version) : ICommand<AssistantView>;
 
-    internal sealed class Handler(AssistantDb db, Caller caller, TimeProvider clock) : IRequestHandler<Command, Result<AssistantView>>
+    internal sealed class Handler(AssistantDb db, Caller caller, AuditLog audit, TimeProvider clock) : IRequestHandler<Command, Result<AssistantView>>
     {
         public async Task<Result<AssistantView>> Handle(Command command, CancellationToken cancellationToken)
         {
@@ -32,6 +33,11 @@ internal static class RestoreVersion
             }
 
             var document = Json.Read<AssistantDocument>(old.Document);
+            if (await db.RefusalOfToolsAsync(caller.TenantId, document, cancellationToken) is { } refusal)
+            {
+                return refusal;
+            }
+
             db.Add(assistant.Change(document, caller.UserId, clock.GetUtcNow()));
             try
             {
@@ -42,6 +48,7 @@ internal static class RestoreVersion
                 return AssistantErrors.ChangedMeanwhile;
             }
 
+            await audit.NoteAsync("assistant.restored", assistant.Id, new { assistant.Version, from_version = command.Version }, cancellationToken);
             return AssistantView.Of(assistant, document);
         }
     }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using VoicePlatform.Assistants.Data;
+using VoicePlatform.Assistants.Tools;
 using VoicePlatform.Contracts.Assistants;
 
 namespace VoicePlatform.Assistants.Features;
@@ -17,7 +18,7 @@ internal static class UpdateAssistant
 
     public sealed record Command(string AssistantId, JsonElement Patch, string IfMatch) : ICommand<AssistantView>;
 
-    internal sealed class Handler(AssistantDb db, Caller caller, TimeProvider clock) : IRequestHandler<Command, Result<AssistantView>>
+    internal sealed class Handler(AssistantDb db, Caller caller, AuditLog audit, TimeProvider clock) : IRequestHandler<Command, Result<AssistantView>>
     {
         public async Task<Result<AssistantView>> Handle(Command command, CancellationToken cancellationToken)
         {
@@ -47,6 +48,11 @@ internal static class UpdateAssistant
                 return document.Error;
             }
 
+            if (await db.RefusalOfToolsAsync(caller.TenantId, document.Value, cancellationToken) is { } refusal)
+            {
+                return refusal;
+            }
+
             db.Add(assistant.Change(document.Value, caller.UserId, clock.GetUtcNow()));
             try
             {
@@ -57,6 +63,7 @@ internal static class UpdateAssistant
                 return AssistantErrors.ChangedMeanwhile;
             }
 
+            await audit.NoteAsync("assistant.updated", assistant.Id, new { assistant.Version, fields = command.Patch.EnumerateObject().Select(f => f.Name) }, cancellationToken);
             return AssistantView.Of(assistant, document.Value);
         }
     }

@@ -26,16 +26,24 @@ internal static class TopUp
         }
     }
 
-    internal sealed class Handler(LedgerPostings ledger) : IRequestHandler<Command, Result<Response>>
+    internal sealed class Handler(LedgerPostings ledger, AuditLog audit) : IRequestHandler<Command, Result<Response>>
     {
         public async Task<Result<Response>> Handle(Command command, CancellationToken cancellationToken)
         {
             var posted = await ledger.PostAsync(
                 command.TenantId!, "topup", $"topup:{command.ExternalReference}", new { external_reference = command.ExternalReference },
                 [new("available", command.Amount), new("platform:funding", -command.Amount)], cancellationToken);
-            return posted is { IsOk: true, Value: { } p }
-                ? new Response(p.TransactionId, command.TenantId!, command.Amount, Credits.Unit, p.Available, p.Replayed)
-                : posted.Error ?? BillingErrors.UnknownTenant;
+            if (posted is not { IsOk: true, Value: { } p })
+            {
+                return posted.Error ?? BillingErrors.UnknownTenant;
+            }
+
+            if (!p.Replayed)
+            {
+                await audit.NoteAsync("billing.topup", p.TransactionId, new { command.Amount, command.ExternalReference }, cancellationToken, command.TenantId);
+            }
+
+            return new Response(p.TransactionId, command.TenantId!, command.Amount, Credits.Unit, p.Available, p.Replayed);
         }
     }
 }

@@ -14,8 +14,15 @@ public sealed record AnswerInText(
     AssistantDocument Assistant,
     IReadOnlyDictionary<string, string> Variables,
     IReadOnlyList<TextLine> History,
-    string Text) : IRequest<Result<TextAnswer>>;
+    string Text) : IRequest<Result<TextAnswer>>
+{
+    public string TenantId { get; init; } = "";
+    public string SessionId { get; init; } = "";
+    public string AssistantId { get; init; } = "";
+    public IReadOnlyList<ToolDocument> Tools { get; init; } = [];
+}
 
 public sealed record TextLine(Speaker Speaker, string Text);
 
-public sealed record TextAnswer(string Text, bool EndsConversation, IReadOnlyList<UsageTotal> Usage);
+/// <param name="Notes">For the session's events: which tools were used, and what came of it.</param>
+public sealed record TextAnswer(string Text, bool EndsConversation, IReadOnlyList<UsageTotal> Usage, IReadOnlyList<SessionNote> Notes);

@@ -18,8 +18,11 @@ public sealed record ScriptRule
     /// <summary>The answer; {{name}} is replaced from the variables.</summary>
     public string Say { get; init; } = "";
 
-    /// <summary>A tool to run before answering.</summary>
+    /// <summary>A tool to run before answering, by name; {{result}} in the answer is what it said. It is given the arguments below, and what the caller said as "text".</summary>
     public string? Tool { get; init; }
+
+    /// <summary>Texts for the tool; {{name}} is replaced from the variables.</summary>
+    public IReadOnlyDictionary<string, string> Arguments { get; init; } = new Dictionary<string, string>();
 
     /// <summary>End the conversation after the answer.</summary>
     public bool EndCall { get; init; }

@@ -15,7 +15,13 @@ public sealed record ConversationPlan(
     AssistantDocument Assistant,
     IReadOnlyDictionary<string, string> Variables,
     TimeSpan MaxDuration,
-    PhoneCall? Phone = null);
+    PhoneCall? Phone = null)
+{
+    public string AssistantId { get; init; } = "";
+
+    /// <summary>What the assistant can do, as it was when the conversation began.</summary>
+    public IReadOnlyList<ToolDocument> Tools { get; init; } = [];
+}
 
 /// <summary>The agent is in the room. Answers the plan; refused when the session is over or another worker runs it.</summary>
 public sealed record AttendSession(string SessionId) : ICommand<ConversationPlan>;

@@ -25,6 +25,12 @@ internal sealed class AttendSessionHandler(SessionDb db, UnitOfWork unit, IMedia
             return assistant.Error;
         }
 
+        var tools = await mediator.Send(new FindTools(session.TenantId, assistant.Value.Document.Tools), cancellationToken);
+        if (!tools.IsOk)
+        {
+            return tools.Error;
+        }
+
         await db.SaveChangesAsync(cancellationToken);
         var values = Placeholders.Values(assistant.Value.Document, session.Variables, session.Metadata);
         var unknown = new SortedSet<string>();
@@ -33,6 +39,10 @@ internal sealed class AttendSessionHandler(SessionDb db, UnitOfWork unit, IMedia
             session.Id, [], [], [], unknown.Select(name => new SessionNote(now, "variable.unknown", $"There is no value for {{{{{name}}}}}.")).ToList(), cancellationToken);
         return new ConversationPlan(
             session.Id, session.TenantId, session.RoomName, session.ParticipantIdentity, document, values, TimeSpan.FromSeconds(session.MaxDurationS),
-            session.PhoneCall is { } phone ? phone with { Voicemail = phone.Voicemail with { Message = Placeholders.Fill(phone.Voicemail.Message, values, unknown) } } : null);
+            session.PhoneCall is { } phone ? phone with { Voicemail = phone.Voicemail with { Message = Placeholders.Fill(phone.Voicemail.Message, values, unknown) } } : null)
+        {
+            AssistantId = session.AssistantId,
+            Tools = tools.Value.Tools,
+        };
     }
 }

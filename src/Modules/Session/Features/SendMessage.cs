@@ -48,7 +48,7 @@ internal static class SendMessage
             Result<TextAnswer> answer;
             try
             {
-                answer = await mediator.Send(new AnswerInText(t.Assistant, t.Variables, t.History, command.Text!), either.Token);
+                answer = await mediator.Send(new AnswerInText(t.Assistant, t.Variables, t.History, command.Text!) { TenantId = t.TenantId, SessionId = t.SessionId, AssistantId = t.AssistantId, Tools = t.Tools }, either.Token);
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
@@ -76,7 +76,7 @@ internal static class SendMessage
 
     internal sealed record OpenTurn(
         string SessionId, string TenantId, int Turn, int Seq, AssistantDocument Assistant, IReadOnlyDictionary<string, string> Variables,
-        IReadOnlyList<TextLine> History, IReadOnlyList<StoredUsage> UsedBefore);
+        IReadOnlyList<TextLine> History, IReadOnlyList<StoredUsage> UsedBefore, string AssistantId, IReadOnlyList<ToolDocument> Tools);
 
     internal sealed class BeginTurnHandler(SessionDb db, UnitOfWork unit, IMediator mediator, Caller caller, TimeProvider clock) : IRequestHandler<BeginTurn, Result<OpenTurn>>
     {
@@ -109,6 +109,12 @@ internal static class SendMessage
                 return assistant.Error;
             }
 
+            var tools = await mediator.Send(new FindTools(session.TenantId, assistant.Value.Document.Tools), cancellationToken);
+            if (!tools.IsOk)
+            {
+                return tools.Error;
+            }
+
             session.BusyUntil = now + AnswerTimeout + TimeSpan.FromSeconds(5);
             session.Attend(now);
             await db.SaveChangesAsync(cancellationToken);
@@ -120,7 +126,7 @@ internal static class SendMessage
             var values = Placeholders.Values(assistant.Value.Document, session.Variables, session.Metadata);
             return new OpenTurn(
                 session.Id, session.TenantId, turn, seq, Placeholders.Fill(assistant.Value.Document, values, new SortedSet<string>()), values,
-                lines.ConvertAll(l => new TextLine(l.Speaker == "agent" ? Speaker.Agent : Speaker.User, l.Text)), used);
+                lines.ConvertAll(l => new TextLine(l.Speaker == "agent" ? Speaker.Agent : Speaker.User, l.Text)), used, session.AssistantId, tools.Value.Tools);
         }
     }
 
@@ -143,7 +149,7 @@ internal static class SendMessage
             var now = clock.GetUtcNow();
             var usage = answer.Usage.Append(new UsageTotal("message", "platform", "text", "message", 1)).Select(u => u with { Quantity = u.Quantity + Before(u) });
             await unit.AppendAsync(
-                turn.SessionId, [new(turn.Seq + 1, turn.Turn, Speaker.Agent, answer.Text, now, now, false)], [], usage.ToList(), [], cancellationToken);
+                turn.SessionId, [new(turn.Seq + 1, turn.Turn, Speaker.Agent, answer.Text, now, now, false)], [], usage.ToList(), answer.Notes, cancellationToken);
             return answer.EndsConversation
                 ? await mediator.Send(new FinishSession(turn.SessionId, EndReasons.AssistantEnded), cancellationToken)
                 : default(Done);

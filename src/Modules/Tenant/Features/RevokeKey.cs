@@ -6,14 +6,14 @@ namespace VoicePlatform.Tenants.Features;
 internal static class RevokeKey
 {
     public static void Map(RouteGroupBuilder keys) => keys
-        .MapDelete("/{id}", async (string id, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Command(id), ct)).ToHttp(_ => TypedResults.NoContent()))
+        .MapDelete("/{id}", async (string id, HttpContext http, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(new Command(id, Etag.Wanted(http)), ct)).ToHttp(_ => TypedResults.NoContent()))
         .WithName(nameof(RevokeKey))
         .Produces(StatusCodes.Status204NoContent);
 
-    public sealed record Command(string KeyId) : ICommand<Done>;
+    public sealed record Command(string KeyId, string IfMatch) : ICommand<Done>;
 
-    internal sealed class Handler(TenantDb db, Caller caller, TimeProvider clock) : IRequestHandler<Command, Result<Done>>
+    internal sealed class Handler(TenantDb db, Caller caller, AuditLog audit, TimeProvider clock) : IRequestHandler<Command, Result<Done>>
     {
         public async Task<Result<Done>> Handle(Command command, CancellationToken cancellationToken)
         {
@@ -22,8 +22,18 @@ internal static class RevokeKey
                 return TenantErrors.KeyNotFound;
             }
 
-            key.Revoke(clock.GetUtcNow());
-            await db.SaveChangesAsync(cancellationToken);
+            if (Etag.Refusal(command.IfMatch, key.Revision) is { } changed)
+            {
+                return changed;
+            }
+
+            if (key.RevokedAt is null)
+            {
+                key.Revoke(clock.GetUtcNow());
+                await db.SaveChangesAsync(cancellationToken);
+                await audit.NoteAsync("key.revoked", key.Id, new { key.Name, key.Hint }, cancellationToken);
+            }
+
             return default(Done);
         }
     }

@@ -55,6 +55,7 @@ internal sealed class ApiKeyAuthentication(
         if (options.Value.PlatformAdminKey is { } admin
             && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(text)), SHA256.HashData(Encoding.UTF8.GetBytes(admin))))
         {
+            caller.BecomePlatform();
             return Ticket([new Claim(ScopeClaim, Scopes.Platform), new Claim(ClaimTypes.Role, Scopes.Platform)]);
         }
 
@@ -63,7 +64,7 @@ internal sealed class ApiKeyAuthentication(
             return AuthenticateResult.Fail(BadKey.Code);
         }
 
-        caller.Become(key.TenantId, key.UserId, key.Id, key.IsTest);
+        caller.Become(key.TenantId, key.UserId, key.Id, key.IsTest, key.Scopes, key.DefaultAssistantId);
         return Ticket(key.Scopes.Select(s => new Claim(ScopeClaim, s)));
     }
 

@@ -60,7 +60,7 @@ internal sealed class Trunk
         AuthPassword = settings.Auth?.Password switch
         {
             null or "" => null,
-            TrunkSettings.Hidden => AuthPassword,
+            Mask.Text => AuthPassword,     // As it was read: no rule lets a sender write it.
             var password => box.Seal(password, Id),
         };
         Touch(now);

@@ -7,13 +7,13 @@ namespace VoicePlatform.Trunks.Features;
 internal static class CreateNumber
 {
     public static void Map(RouteGroupBuilder numbers) => numbers
-        .MapPost("/", async (Command command, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(command, ct)).ToHttp(r => TypedResults.Json(r, Json.Options, statusCode: StatusCodes.Status201Created)))
+        .MapPost("/", async (Command command, HttpContext http, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(command, ct)).ToHttp(r => NumberAnswer.Tell(r, http, StatusCodes.Status201Created)))
         .WithName(nameof(CreateNumber))
         .Produces<NumberView>(StatusCodes.Status201Created);
 
     /// <param name="ContextUrl">Asked before a call is taken; answers {variables, metadata} within 1.5 s, or the call goes on without.</param>
-    public sealed record Command(string? Number, string? TrunkId, string? AssistantId, string? Name = null, string? ContextUrl = null) : ICommand<NumberView>;
+    public sealed record Command(string? Number, string? TrunkId, string? AssistantId, string? Name = null, string? ContextUrl = null) : ICommand<NumberAnswer>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -28,10 +28,10 @@ internal static class CreateNumber
     }
 
     internal sealed class Handler(
-        TrunkDb db, UnitOfWork unit, IMediator mediator, Caller caller, [FromKeyedServices(typeof(TrunkSync))] WakeUp sync, TimeProvider clock)
-        : IRequestHandler<Command, Result<NumberView>>
+        TrunkDb db, UnitOfWork unit, IMediator mediator, Caller caller, AuditLog audit, [FromKeyedServices(typeof(TrunkSync))] WakeUp sync, TimeProvider clock)
+        : IRequestHandler<Command, Result<NumberAnswer>>
     {
-        public async Task<Result<NumberView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<NumberAnswer>> Handle(Command command, CancellationToken cancellationToken)
         {
             var now = clock.GetUtcNow();
             if (await mediator.RefusalOfAsync(caller.TenantId, command.AssistantId!, command.ContextUrl, cancellationToken) is { } refusal)
@@ -61,8 +61,9 @@ internal static class CreateNumber
                 return TrunkErrors.NumberTaken;
             }
 
+            await audit.NoteAsync("number.created", number.Id, new { number.Number, number.TrunkId, number.AssistantId }, cancellationToken);
             unit.AfterCommit(sync.Wake);
-            return NumberView.Of(number);
+            return NumberAnswer.Of(number);
         }
     }
 }

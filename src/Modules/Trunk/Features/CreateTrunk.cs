@@ -15,11 +15,16 @@ internal static class CreateTrunk
         .Produces<TrunkView>(StatusCodes.Status201Created);
 
     internal sealed class Handler(
-        TrunkDb db, UnitOfWork unit, IMediator mediator, Caller caller, SecretBox box, [FromKeyedServices(typeof(TrunkSync))] WakeUp sync, TimeProvider clock)
+        TrunkDb db, UnitOfWork unit, IMediator mediator, Caller caller, AuditLog audit, SecretBox box, [FromKeyedServices(typeof(TrunkSync))] WakeUp sync, TimeProvider clock)
         : IRequestHandler<NewTrunk, Result<TrunkView>>
     {
         public async Task<Result<TrunkView>> Handle(NewTrunk command, CancellationToken cancellationToken)
         {
+            if (TrunkRules.MaskRefusal(command.Settings) is { } masked)
+            {
+                return masked;
+            }
+
             var settings = TrunkRules.Read(command.Settings);
             if (!settings.IsOk)
             {
@@ -34,6 +39,7 @@ internal static class CreateTrunk
             var trunk = Trunk.Create(caller.TenantId, settings.Value, box, clock.GetUtcNow());
             db.Trunks.Add(trunk);
             await db.SaveChangesAsync(cancellationToken);
+            await audit.NoteAsync("trunk.created", trunk.Id, new { trunk.Name, trunk.Direction, trunk.Address }, cancellationToken);
             unit.AfterCommit(sync.Wake);
             return TrunkView.ViewOf(trunk);
         }

@@ -14,7 +14,7 @@ internal static class DeleteNumber
 
     public sealed record Command(string NumberId, string IfMatch) : ICommand<Done>;
 
-    internal sealed class Handler(TrunkDb db, UnitOfWork unit, Caller caller, [FromKeyedServices(typeof(TrunkSync))] WakeUp sync, TimeProvider clock)
+    internal sealed class Handler(TrunkDb db, UnitOfWork unit, Caller caller, AuditLog audit, [FromKeyedServices(typeof(TrunkSync))] WakeUp sync, TimeProvider clock)
         : IRequestHandler<Command, Result<Done>>
     {
         public async Task<Result<Done>> Handle(Command command, CancellationToken cancellationToken)
@@ -34,6 +34,7 @@ internal static class DeleteNumber
             number.Delete(now);
             (await db.Trunks.SingleAsync(t => t.Id == number.TrunkId, cancellationToken)).Touch(now);
             await db.SaveChangesAsync(cancellationToken);
+            await audit.NoteAsync("number.deleted", number.Id, new { number.Number }, cancellationToken);
             unit.AfterCommit(sync.Wake);
             return default(Done);
         }

@@ -14,7 +14,7 @@ internal static class DeleteTrunk
 
     public sealed record Command(string TrunkId, string IfMatch) : ICommand<Done>;
 
-    internal sealed class Handler(TrunkDb db, UnitOfWork unit, Caller caller, [FromKeyedServices(typeof(TrunkSync))] WakeUp sync, TimeProvider clock)
+    internal sealed class Handler(TrunkDb db, UnitOfWork unit, Caller caller, AuditLog audit, [FromKeyedServices(typeof(TrunkSync))] WakeUp sync, TimeProvider clock)
         : IRequestHandler<Command, Result<Done>>
     {
         public async Task<Result<Done>> Handle(Command command, CancellationToken cancellationToken)
@@ -37,6 +37,7 @@ internal static class DeleteTrunk
 
             trunk.Delete(clock.GetUtcNow());
             await db.SaveChangesAsync(cancellationToken);
+            await audit.NoteAsync("trunk.deleted", trunk.Id, new { trunk.Name }, cancellationToken);
             unit.AfterCommit(sync.Wake);
             return default(Done);
         }

@@ -9,20 +9,20 @@ internal static class UpdateNumber
 {
     public static void Map(RouteGroupBuilder numbers) => numbers
         .MapPatch("/{id}", async (string id, JsonElement patch, HttpContext http, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Command(id, patch, Etag.Wanted(http)), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+            (await mediator.Send(new Command(id, patch, Etag.Wanted(http)), ct)).ToHttp(r => NumberAnswer.Tell(r, http)))
         .WithName(nameof(UpdateNumber))
         .Accepts<Fields>("application/json")
         .Produces<NumberView>();
 
-    public sealed record Command(string NumberId, JsonElement Patch, string IfMatch) : ICommand<NumberView>;
+    public sealed record Command(string NumberId, JsonElement Patch, string IfMatch) : ICommand<NumberAnswer>;
 
     internal sealed record Fields(string TrunkId, string AssistantId, string Name, string? ContextUrl);
 
     internal sealed class Handler(
-        TrunkDb db, UnitOfWork unit, IMediator mediator, Caller caller, [FromKeyedServices(typeof(TrunkSync))] WakeUp sync, TimeProvider clock)
-        : IRequestHandler<Command, Result<NumberView>>
+        TrunkDb db, UnitOfWork unit, IMediator mediator, Caller caller, AuditLog audit, [FromKeyedServices(typeof(TrunkSync))] WakeUp sync, TimeProvider clock)
+        : IRequestHandler<Command, Result<NumberAnswer>>
     {
-        public async Task<Result<NumberView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<NumberAnswer>> Handle(Command command, CancellationToken cancellationToken)
         {
             var number = await db.Numbers.SingleOrDefaultAsync(n => n.Id == command.NumberId && n.TenantId == caller.TenantId && n.DeletedAt == null, cancellationToken);
             if (number is null)
@@ -58,7 +58,8 @@ internal static class UpdateNumber
                 }
 
                 trunks.ForEach(t => t.Touch(now));
-                unit.AfterCommit(sync.Wake);
+                await audit.NoteAsync("number.updated", number.Id, new { number.TrunkId, number.AssistantId, number.Name, number.ContextUrl }, cancellationToken);
+            unit.AfterCommit(sync.Wake);
             }
 
             number.Change(fields.TrunkId, fields.AssistantId, fields.Name, fields.ContextUrl, now);
@@ -71,7 +72,7 @@ internal static class UpdateNumber
                 return TrunkErrors.Changed;
             }
 
-            return NumberView.Of(number);
+            return NumberAnswer.Of(number);
         }
 
         private static Result<Fields> Read(PhoneNumber number, JsonElement patch)

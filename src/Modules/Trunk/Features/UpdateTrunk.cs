@@ -18,7 +18,7 @@ internal static class UpdateTrunk
     public sealed record Command(string TrunkId, JsonElement Patch, string IfMatch) : ICommand<TrunkView>;
 
     internal sealed class Handler(
-        TrunkDb db, UnitOfWork unit, IMediator mediator, Caller caller, SecretBox box, [FromKeyedServices(typeof(TrunkSync))] WakeUp sync, TimeProvider clock)
+        TrunkDb db, UnitOfWork unit, IMediator mediator, Caller caller, AuditLog audit, SecretBox box, [FromKeyedServices(typeof(TrunkSync))] WakeUp sync, TimeProvider clock)
         : IRequestHandler<Command, Result<TrunkView>>
     {
         public async Task<Result<TrunkView>> Handle(Command command, CancellationToken cancellationToken)
@@ -37,6 +37,11 @@ internal static class UpdateTrunk
             if (command.Patch.ValueKind is not JsonValueKind.Object)
             {
                 return Error.Field("", "wrong_type", "The body must be an object with the fields to change.");
+            }
+
+            if (TrunkRules.MaskRefusal(command.Patch) is { } masked)
+            {
+                return masked;
             }
 
             var settings = TrunkRules.Read(Merged(TrunkSettings.Of(trunk), command.Patch));
@@ -65,6 +70,7 @@ internal static class UpdateTrunk
                 return TrunkErrors.Changed;
             }
 
+            await audit.NoteAsync("trunk.updated", trunk.Id, new { fields = command.Patch.EnumerateObject().Select(f => f.Name) }, cancellationToken);
             unit.AfterCommit(sync.Wake);
             return TrunkView.ViewOf(trunk);
         }

@@ -1,10 +1,12 @@
 using System.ClientModel;
 using System.ClientModel.Primitives;
 using System.Runtime.CompilerServices;
+using System.Text;
 using OpenAI;
 using OpenAI.Chat;
 using VoicePlatform.Agent.Language;
 using VoicePlatform.Agent.Speech;
+using VoicePlatform.Agent.Tools;
 using VoicePlatform.Contracts.Sessions;
 
 namespace VoicePlatform.Agent.Providers.OpenAi;
@@ -36,6 +38,12 @@ internal sealed class OpenAiModel : ILanguageModel
     public async IAsyncEnumerable<Generated> AnswerAsync(Prompt prompt, [EnumeratorCancellation] CancellationToken ct)
     {
         var options = new ChatCompletionOptions { Temperature = (float?)prompt.Assistant.Llm.Temperature };
+        foreach (var tool in prompt.Tools)
+        {
+            options.Tools.Add(ChatTool.CreateFunctionTool(tool.Name, tool.Description, BinaryData.FromString(tool.ParametersJson)));
+        }
+
+        var calls = new SortedDictionary<int, (string Id, string Name, StringBuilder Arguments)>();
         await using var updates = _client.CompleteChatStreamingAsync(Messages(prompt), options, ct).GetAsyncEnumerator(ct);
         var (said, finished) = (false, false);
         while (true)
@@ -69,6 +77,17 @@ internal sealed class OpenAiModel : ILanguageModel
                 }
             }
 
+            foreach (var part in updates.Current.ToolCallUpdates)
+            {
+                // The first piece of a call has its id and name, the others go on with the arguments.
+                if (!calls.TryGetValue(part.Index, out var call))
+                {
+                    calls[part.Index] = call = (part.ToolCallId ?? $"call_{part.Index}", part.FunctionName ?? "", new StringBuilder());
+                }
+
+                call.Arguments.Append(part.FunctionArgumentsUpdate);
+            }
+
             finished |= updates.Current.FinishReason is not null;
             if (updates.Current.Usage is { } usage)
             {
@@ -80,10 +99,27 @@ internal sealed class OpenAiModel : ILanguageModel
         }
 
         // A stream that just ends was cut off, and a caller who gets no word was not answered.
-        if (!finished || !said)
+        if (!finished || !(said || calls.Count > 0))
         {
             throw new ProviderException(Provider, $"{Provider}/{Model} {(finished ? "answered nothing" : "stopped in the middle of its answer")}.", retryable: true);
         }
+
+        foreach (var (id, name, arguments) in calls.Values)
+        {
+            yield return new Generated.Call(new ToolCall(id, name, arguments.ToString()));
+        }
+    }
+
+    private static AssistantChatMessage Called(ToolExchange exchange)
+    {
+        var message = new AssistantChatMessage(exchange.Calls.Select(c => ChatToolCall.CreateFunctionToolCall(
+            c.Call.Id, c.Call.Name, BinaryData.FromString(c.Call.ArgumentsJson.Length == 0 ? "{}" : c.Call.ArgumentsJson))));
+        if (exchange.SaidBefore.Length > 0)
+        {
+            message.Content.Add(ChatMessageContentPart.CreateTextPart(exchange.SaidBefore));
+        }
+
+        return message;
     }
 
     private Generated.Used Used(string component, long tokens) => new(new UsageTotal(component, Provider, Model, "token", tokens));
@@ -109,6 +145,12 @@ internal sealed class OpenAiModel : ILanguageModel
         if (prompt.Text.Length > 0)
         {
             messages.Add(new UserChatMessage(prompt.Text));
+        }
+
+        foreach (var exchange in prompt.Exchanges)
+        {
+            messages.Add(Called(exchange));
+            messages.AddRange(exchange.Calls.Select(c => new ToolChatMessage(c.Call.Id, c.Outcome.Text)));
         }
 
         return messages;

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using VoicePlatform.Agent.Language;
 using VoicePlatform.Agent.Speech;
+using VoicePlatform.Agent.Tools;
 using VoicePlatform.Contracts.Assistants;
 
 namespace VoicePlatform.Agent.Providers.Script;
@@ -22,8 +23,15 @@ internal sealed partial class ScriptModel : ILanguageModel
         var script = Scripts.GetValue(prompt.Assistant.Llm, static llm => new Script(llm));
         var rule = script.Rules.FirstOrDefault(r => r.When.IsMatch(prompt.Text)).Rule;
         await Task.CompletedTask;
+        if (rule is { Tool: { Length: > 0 } tool } && prompt.Exchanges.Count == 0)
+        {
+            yield return new Generated.Call(new ToolCall("script", tool, Arguments(rule, prompt)));
+            yield break;
+        }
+
+        var result = prompt.Exchanges is [.., var last] ? last.Calls[^1].Outcome.Text : null;
         var say = Name().Replace(
-            rule?.Say ?? script.Otherwise, match => prompt.Variables.GetValueOrDefault(match.Groups["name"].Value) ?? match.Value);
+            rule?.Say ?? script.Otherwise, match => match.Groups["name"].Value == "result" && result is not null ? result : prompt.Variables.GetValueOrDefault(match.Groups["name"].Value) ?? match.Value);
         if (say.Length > 0)
         {
             yield return new Generated.Text(say);
@@ -33,6 +41,14 @@ internal sealed partial class ScriptModel : ILanguageModel
         {
             yield return new Generated.EndConversation();
         }
+    }
+
+    /// <summary>What the rule gives the tool, and what the caller said.</summary>
+    private static string Arguments(ScriptRule rule, Prompt prompt)
+    {
+        var arguments = rule.Arguments.ToDictionary(a => a.Key, a => Placeholder.Fill(a.Value, prompt.Variables));
+        arguments.TryAdd("text", prompt.Text);
+        return Json.Write(arguments);
     }
 
     [GeneratedRegex(@"\{\{\s*(?<name>[A-Za-z_][A-Za-z0-9_.]*)\s*\}\}", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]

@@ -1,0 +1,30 @@
+using System.Text.RegularExpressions;
+
+namespace VoicePlatform.Agent.Tools;
+
+/// <summary>{{name}} and {{secrets.NAME}} in what a tool sends. An unknown name stays as it is.</summary>
+internal static partial class Placeholder
+{
+    private const string SecretPrefix = "secrets.";
+
+    public static string Fill(string text, IReadOnlyDictionary<string, string> variables, Func<string, string>? encode = null) => Name().Replace(
+        text, match => variables.TryGetValue(match.Groups["name"].Value, out var value) ? encode?.Invoke(value) ?? value : match.Value);
+
+    /// <summary>The secrets that a text asks for.</summary>
+    public static IEnumerable<string> SecretsIn(string text) => Name().Matches(text)
+        .Select(m => m.Groups["name"].Value)
+        .Where(n => n.StartsWith(SecretPrefix, StringComparison.Ordinal))
+        .Select(n => n[SecretPrefix.Length..]);
+
+    /// <exception cref="ToolException">A secret that is not there: nobody is asked without it.</exception>
+    public static string FillSecrets(string text, IReadOnlyDictionary<string, string> secrets) => Name().Replace(text, match =>
+    {
+        var name = match.Groups["name"].Value;
+        return !name.StartsWith(SecretPrefix, StringComparison.Ordinal) ? match.Value
+            : secrets.TryGetValue(name[SecretPrefix.Length..], out var value) ? value
+            : throw new ToolException($"The tool needs the secret {name[SecretPrefix.Length..]}, which the tenant does not have.");
+    });
+
+    [GeneratedRegex(@"\{\{\s*(?<name>[A-Za-z_][A-Za-z0-9_.]{0,127})\s*\}\}", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    private static partial Regex Name();
+}

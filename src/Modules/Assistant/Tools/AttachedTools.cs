@@ -1,0 +1,40 @@
+using VoicePlatform.Assistants.Data;
+using VoicePlatform.Contracts.Assistants;
+
+namespace VoicePlatform.Assistants.Tools;
+
+/// <summary>An assistant has tools of its own tenant only, each name once: the model could not tell two of one name apart.</summary>
+internal static class AttachedTools
+{
+    public static Task LockToolsAsync(this AssistantDb db, string tenantId, CancellationToken ct) =>
+        db.Database.ExecuteSqlAsync($"SELECT pg_advisory_xact_lock(hashtextextended('assistant.tools:' || {tenantId}, 0))", ct);
+
+    public static async Task<Error?> RefusalOfToolsAsync(this AssistantDb db, string tenantId, AssistantDocument document, CancellationToken ct)
+    {
+        if (document.Tools.Count == 0)
+        {
+            return null;
+        }
+
+        await db.LockToolsAsync(tenantId, ct);
+        var known = await db.Tools.AsNoTracking()
+            .Where(t => t.TenantId == tenantId && t.DeletedAt == null && document.Tools.Contains(t.Id))
+            .Select(t => new { t.Id, t.Name })
+            .ToListAsync(ct);
+        var names = new HashSet<string>();
+        for (var i = 0; i < document.Tools.Count; i++)
+        {
+            if (known.Find(t => t.Id == document.Tools[i]) is not { } tool)
+            {
+                return Error.Field($"tools[{i}]", "not_found", "There is no such tool.");
+            }
+
+            if (!names.Add(tool.Name))
+            {
+                return Error.Field($"tools[{i}]", "duplicate_name", $"Another of the assistant's tools is called '{tool.Name}' too.");
+            }
+        }
+
+        return null;
+    }
+}
