@@ -97,12 +97,16 @@ internal sealed class CSharp(JsonObject api)
         var answer = success["content"]?["application/json"]?["schema"]?.AsObject() is { } schema ? Types.Of(schema) : null;
 
         var needed = inPath.Select(p => $"{Types.Of(Schema(p))} {Types.Camel(Name(p))}").ToList();
-        if (body is not null)
+        var optional = inQuery.Select(p => $"{Types.Of(Schema(p))}? {Types.Camel(Name(p))} = null").ToList();
+        if (body is not null && operation["requestBody"]!["required"]?.GetValue<bool>() is true)
         {
             needed.Add($"{Types.Of(body)} body");
         }
+        else if (body is not null)
+        {
+            optional.Insert(0, $"{Types.Of(body)}? body = null");
+        }
 
-        var optional = inQuery.Select(p => $"{Types.Of(Schema(p))}? {Types.Camel(Name(p))} = null").ToList();
         var url = $"$\"{inPath.Aggregate(path, (p, parameter) => p.Replace($"{{{Name(parameter)}}}", $"{{Text({Types.Camel(Name(parameter))})}}", StringComparison.Ordinal))}\"";
         if (inQuery.Count > 0)
         {

@@ -39,6 +39,7 @@ internal sealed class ApiDocuments(IServiceProvider services, EndpointDataSource
             .Where(e => e.Metadata.GetMetadata<IEndpointNameMetadata>() is not null)
             .ToDictionary(e => e.Metadata.GetMetadata<IEndpointNameMetadata>()!.EndpointName);
         var operations = document["paths"]!.AsObject().SelectMany(p => p.Value!.AsObject()).Where(o => o.Value is JsonObject).ToList();
+        operations.ForEach(o => AllowNoBody(o.Value!));
         foreach (var (_, patch) in operations.Where(o => o.Key == "patch" && o.Value!["requestBody"] is not null))
         {
             schemas.MakePatch(patch!["requestBody"]!.AsObject());
@@ -51,6 +52,16 @@ internal sealed class ApiDocuments(IServiceProvider services, EndpointDataSource
         Examples.AddTo(document);
         schemas.Sweep();
         return JsonSerializer.SerializeToUtf8Bytes(document, Written);
+    }
+
+    /// <summary>A body that may be missing is told by "required", not by a choice of null.</summary>
+    private static void AllowNoBody(JsonNode operation)
+    {
+        if (operation["requestBody"]?["content"]?["application/json"] is JsonObject body && body["schema"]?["oneOf"] is JsonArray choices && choices.FirstOrDefault(c => c!["$ref"] is not null) is { } shape)
+        {
+            body["schema"] = shape.DeepClone();
+            operation["requestBody"]!["required"] = false;
+        }
     }
 
     private static void Frame(JsonObject document, string name)

@@ -19,7 +19,7 @@ internal sealed class SchemaNames
 
     public string? Of(JsonTypeInfo type)
     {
-        if (type.Type == typeof(JsonElement) || OpenApiOptions.CreateDefaultSchemaReferenceId(type) is null)
+        if ((Nullable.GetUnderlyingType(type.Type) ?? type.Type) == typeof(JsonElement) || OpenApiOptions.CreateDefaultSchemaReferenceId(type) is null)
         {
             return null;
         }

@@ -175,6 +175,7 @@ internal sealed class Schemas(JsonObject document, SchemaNames names)
             return;
         }
 
+        shape.Remove("oneOf");
         shape["type"] = System.Nullable.GetUnderlyingType(type) is null ? word : new JsonArray(word, "null");
         if (word == "string")
         {

@@ -79,7 +79,7 @@ internal sealed partial class DocumentTests
             }
             else
             {
-                Assert.That(((int)answer.Status).ToString(null, null), Is.EqualTo(operation.Success.Key), $"{operation}: {answer.Body?.ToJsonString()}");
+                Assert.That(operation.Documents((int)answer.Status) && (int)answer.Status < 300, Is.True, $"{operation} {answer.Status}: {answer.Body?.ToJsonString()}");
             }
 
             if (operation.AnswerSchema is { } answerSchema)
@@ -118,6 +118,11 @@ internal sealed partial class DocumentTests
         if (operation.Id == "createNumber")
         {
             body!["number"] = $"+1415{Random.Shared.Next(1_000_000, 9_999_999)}";     // The number of the example belongs to the first who routes it.
+        }
+
+        if (operation.Id == "createUser")
+        {
+            body!["email"] = $"grace{Random.Shared.Next()}@example.com";
         }
 
         return await resources.SendAsync(operation, body);

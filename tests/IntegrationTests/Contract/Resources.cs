@@ -19,6 +19,9 @@ internal sealed class Resources
     public const string Tenant = "ten01kaz7m4qe3v9x2w5r8t6y1hf1";
     public const string Key = "key01kaz7m4qe3v9x2w5r8t6y1hg1";
     public const string Webhook = "whk01kaz7m4qe3v9x2w5r8t6y1hh1";
+    public const string Tool = "tol01kaz7m4qe3v9x2w5r8t6y1hk1";
+    public const string User = "usr01kaz7m4qe3v9x2w5r8t6y1hm1";
+    public const string Secret = "CRM_TOKEN";
     public const string Delivery = "dlv01kaz7m4qe3v9x2w5r8t6y1hj1";
 
     /// <summary>When the example's call is to be made: soon, whenever the tests run.</summary>
@@ -28,7 +31,7 @@ internal sealed class Resources
     private static readonly Dictionary<string, string> BySegment = new()
     {
         ["assistants"] = Assistant, ["trunks"] = Outbound, ["numbers"] = Number, ["calls"] = Call, ["sessions"] = Session, ["tenants"] = Tenant,
-        ["keys"] = Key, ["webhooks"] = Webhook, ["deliveries"] = Delivery, ["versions"] = "1",
+        ["keys"] = Key, ["webhooks"] = Webhook, ["deliveries"] = Delivery, ["tools"] = Tool, ["users"] = User, ["secrets"] = Secret, ["versions"] = "1",
     };
 
     private static int _count;
@@ -52,6 +55,9 @@ internal sealed class Resources
         made._real[Soon] = TimeProvider.System.GetUtcNow().AddDays(1).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", null);
         var unique = Interlocked.Increment(ref _count);
         await made.AddAsync(Assistant, "createAssistant");
+        await made.AddAsync(Tool, "createTool");
+        await made.AddAsync(User, "createUser", user => user["email"] = $"grace{unique}@example.com");
+        await made.AddSecretAsync($"{Secret}_{unique}");
         await made.AddAsync(Outbound, "createTrunk");
         await made.AddAsync(Inbound, "createTrunk", trunk =>
         {
@@ -106,7 +112,7 @@ internal sealed class Resources
         change?.Invoke(body);
         var path = operationId switch
         {
-            "createAssistant" => "/v1/assistants", "createTrunk" => "/v1/trunks", "createNumber" => "/v1/numbers", "createKey" => "/v1/keys",
+            "createAssistant" => "/v1/assistants", "createTool" => "/v1/tools", "createUser" => "/v1/users", "createTrunk" => "/v1/trunks", "createNumber" => "/v1/numbers", "createKey" => "/v1/keys",
             "createWebhook" => "/v1/webhooks", "placeCall" => "/v1/calls", "startSession" => "/v1/sessions",
             _ => throw new ArgumentOutOfRangeException(nameof(operationId), operationId, null),
         };
@@ -119,6 +125,16 @@ internal sealed class Resources
                 Secrets.Add(text);
             }
         }
+    }
+
+    /// <summary>Named by the tenant: two tenants' may be called the same, which would hide a mix-up.</summary>
+    private async Task AddSecretAsync(string name)
+    {
+        var value = Example("putSecret")["value"]!.GetValue<string>();
+        var answer = await Owner.Host.SendAsync(HttpMethod.Put, $"/v1/secrets/{name}", Owner.Key, new { value });
+        Assert.That(answer.Status, Is.EqualTo(HttpStatusCode.Created), answer.Body?.ToJsonString());
+        _real[Secret] = name;
+        Secrets.Add(value);
     }
 
     private async Task FindAsync(string name, string listPath)
