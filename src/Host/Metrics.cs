@@ -106,7 +106,7 @@ internal sealed partial class Metrics : IDisposable
                 {
                     read.AddRange(await source.ReadAsync(timeout.Token));
                 }
-                catch (Exception e) when (e is OperationCanceledException || Failures.IsDatabaseAway(e))
+                catch (Exception e) when (e is OperationCanceledException or Npgsql.NpgsqlException)
                 {
                     // What is not known is not told: an old value would look like a calm.
                     NotRead(_log, source.GetType().Name, e.Message);

@@ -5,7 +5,7 @@ const [baseUrl, apiKey] = process.argv.slice(2);
 if (!baseUrl || !apiKey) throw new Error("usage: drive.js BASE_URL API_KEY");
 const api = voicePlatform({ baseUrl, apiKey });
 
-const script: Schema<"AssistantDocument">["llm"] = {
+const script: Schema<"LanguageModelChoiceInput"> = {
   model: "local/script",
   options: { rules: [{ when: "name", say: "Your name is {{name}}." }], otherwise: "Pardon?" },
 };

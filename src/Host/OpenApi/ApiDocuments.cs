@@ -18,7 +18,7 @@ internal sealed class ApiDocuments(IServiceProvider services, EndpointDataSource
     public const string V1 = "v1";
     public const string Compat = "compat";
 
-    private static readonly JsonSerializerOptions Written = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Written = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly ConcurrentDictionary<string, Lazy<Task<byte[]>>> _documents = new();
 

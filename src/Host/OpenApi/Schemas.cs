@@ -235,9 +235,30 @@ internal sealed class Schemas(JsonObject document, SchemaNames names)
         }
     }
 
+    /// <summary>An object of which no field is known may have any: generators of clients would take it for one that may have none.</summary>
+    private static void Open(JsonNode? node)
+    {
+        switch (node)
+        {
+            case JsonObject found:
+                var isObject = found["type"] is JsonValue one ? one.GetValueKind() is JsonValueKind.String && one.GetValue<string>() == "object" : found["type"] is JsonArray several && several.Any(t => t!.GetValue<string>() == "object");
+                if (isObject && !found.ContainsKey("properties") && !found.ContainsKey("additionalProperties"))
+                {
+                    found["additionalProperties"] = true;
+                }
+
+                found.Where(p => p.Key is not ("example" or "default" or "enum")).ToList().ForEach(p => Open(p.Value));
+                break;
+            case JsonArray items:
+                items.ToList().ForEach(Open);
+                break;
+        }
+    }
+
     /// <summary>What nothing refers to any more goes.</summary>
     public void Sweep()
     {
+        Open(_schemas);
         var reached = new HashSet<string>();
         Collect(document["paths"], reached);
         foreach (var name in _schemas.Select(s => s.Key).Where(n => !reached.Contains(n)).ToList())
