@@ -1,7 +1,6 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Diagnostics;
-using Microsoft.AspNetCore.Http.Metadata;
 using Npgsql;
 
 namespace VoicePlatform.Host;
@@ -19,7 +18,7 @@ internal sealed partial class Failures(ILogger<Failures> log) : IExceptionHandle
         {
             BadHttpRequestException bad => (bad.StatusCode, Unreadable(bad)),
             OperationCanceledException when httpContext.RequestAborted.IsCancellationRequested => (StatusCodes.Status499ClientClosedRequest, Internal),
-            _ when IsUnstorable(exception) => (IsSeed(httpContext) ? StatusCodes.Status400BadRequest : StatusCodes.Status422UnprocessableEntity, Unstorable),
+            _ when IsUnstorable(exception) => (StatusCodes.Status422UnprocessableEntity, Unstorable),
             _ when IsDatabaseAway(exception) => (StatusCodes.Status503ServiceUnavailable, DatabaseAway),
             _ => (StatusCodes.Status500InternalServerError, Internal),
         };
@@ -39,10 +38,6 @@ internal sealed partial class Failures(ILogger<Failures> log) : IExceptionHandle
 
         return true;
     }
-
-    /// <summary>The seeds know no 422.</summary>
-    private static bool IsSeed(HttpContext context) =>
-        context.Features.Get<IExceptionHandlerFeature>()?.Endpoint?.Metadata.GetMetadata<ITagsMetadata>()?.Tags.Any(t => t.StartsWith("Seed", StringComparison.Ordinal)) is true;
 
     /// <summary>Data exceptions: a number, a time or a text beyond what PostgreSQL holds, which no validator looked at.</summary>
     private static bool IsUnstorable(Exception e) => e switch

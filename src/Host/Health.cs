@@ -9,7 +9,8 @@ internal static class Health
 
     public static void MapHealth(this IEndpointRouteBuilder app)
     {
-        app.MapGet("/health", () => Results.Json(new { status = "ok" })).AllowAnonymous().ExcludeFromDescription();
+        app.MapGet("/health", () => Results.Json(new { status = "ok" })).AllowAnonymous().ExcludeFromDescription()
+            .RequireCors(anybody => anybody.AllowAnyOrigin());     // Seed 001's front ends ask it too.
         app.MapGet("/health/ready", async (NpgsqlDataSource source, LiveKitApi livekit, TimeProvider clock, CancellationToken ct) =>
         {
             var database = await WorksAsync(async token =>

@@ -94,6 +94,13 @@ internal static class StartUp
         if (settings.IsEmbedded)
         {
             builder.AddEmbeddedLiveKit(settings);
+            builder.Services.AddSingleton<TestTelephone>();
+            builder.Services.AddHostedService(p => p.GetRequiredService<TestTelephone>());
+            builder.Services.AddSingleton(p => new TestLine(p.GetRequiredService<TestTelephone>().Address));
+        }
+        else
+        {
+            builder.Services.AddSingleton(new TestLine(() => null));
         }
 
         builder.AddTenant().AddAssistant().AddSession().AddTrunk().AddCall().AddBilling().AddAgent();
@@ -105,6 +112,7 @@ internal static class StartUp
         app.UseExceptionHandler();
         app.UseStatusCodePages(StatusPages.WriteAsync);
         app.UseDocsPage();
+        app.UseCors();
         app.UseAuthentication();
         app.UseRateLimits();
         app.UseAuthorization();
@@ -123,7 +131,7 @@ internal static class StartUp
         SettingsException => e.Message,
         RtcException => $"LIVEKIT_FFI_LIBRARY cannot be used: {e.Message}",
         AggregateException { InnerExceptions: [var only] } => Explain(only),
-        InvalidOperationException when e.Source is "VoicePlatform.MediaServer" or "VoicePlatform.Agent" or "VoicePlatform.Tenants" or "VoicePlatform.Calls" => e.Message,
+        InvalidOperationException when e.Source is "VoicePlatform.MediaServer" or "VoicePlatform.Agent" or "VoicePlatform.Tenants" or "VoicePlatform.Calls" or "VoicePlatform.Sessions" => e.Message,
         InvalidOperationException when e.Source is "Microsoft.Extensions.Configuration.Binder" => e.Message,     // It names the setting and its value.
         PostgresException p when p.SqlState is PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification =>
             $"The database refuses us ({p.MessageText}): check user and password in DATABASE_URL.",

@@ -9,7 +9,8 @@ public static class HttpResults
 
     public static IResult ToHttp<T>(this Result<T> result, Func<T, IResult> ok) => result.IsOk ? ok(result.Value) : result.Error.ToHttp();
 
-    public static IResult ToHttp(this Error error) => new Problem(error);
+    /// <param name="status">Where it is not the kind's own.</param>
+    public static IResult ToHttp(this Error error, int? status = null) => new Problem(error, status ?? StatusOf(error.Kind));
 
     public static int StatusOf(ErrorKind kind) => kind switch
     {
@@ -29,10 +30,20 @@ public static class HttpResults
 
     public static Task WriteProblemAsync(this HttpContext context, int status, Error error)
     {
+        if (SeedRoute.Of(context) is { } seed)
+        {
+            (status, error) = (SeedRoute.StatusOf(status), seed.Spoken(error));
+        }
+
         context.Response.StatusCode = status;
         if (error.RetryAfter is { } wait || (status is StatusCodes.Status503ServiceUnavailable && (wait = DefaultRetryAfter) > TimeSpan.Zero))
         {
             context.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString("0", null);
+        }
+
+        if (SeedRoute.Of(context) is { IsEnvelope: true })
+        {
+            return context.Response.WriteAsJsonAsync(new { success = false, message = error.Message, data = (object?)null }, Json.Options, context.RequestAborted);
         }
 
         return context.Response.WriteAsJsonAsync(
@@ -45,8 +56,8 @@ public static class HttpResults
     private sealed record ProblemBody(
         string Type, string Title, int Status, string Detail, string Code, IReadOnlyList<FieldError> Errors, string RequestId);
 
-    private sealed class Problem(Error error) : IResult
+    private sealed class Problem(Error error, int status) : IResult
     {
-        public Task ExecuteAsync(HttpContext httpContext) => httpContext.WriteProblemAsync(StatusOf(error.Kind), error);
+        public Task ExecuteAsync(HttpContext httpContext) => httpContext.WriteProblemAsync(status, error);
     }
 }

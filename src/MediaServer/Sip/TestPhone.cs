@@ -31,6 +31,9 @@ public sealed record TestPhoneOptions
 
     public TestPhoneManner Manner { get; init; } = TestPhoneManner.Answer;
 
+    /// <summary>The same by the number that is called; where it is given, <see cref="Manner"/> means nothing.</summary>
+    public Func<string, TestPhoneManner>? MannerOf { get; init; }
+
     /// <summary>How long it rings before it is answered or declined.</summary>
     public TimeSpan Rings { get; init; } = TimeSpan.FromMilliseconds(300);
 
@@ -109,15 +112,16 @@ public sealed class TestPhone : IAsyncDisposable
 
     private async Task OnInviteAsync(IncomingCall incoming, CancellationToken ct)
     {
-        if (_options.Manner is TestPhoneManner.Busy)
+        var manner = _options.MannerOf?.Invoke(incoming.RequestUri.User) ?? _options.Manner;
+        if (manner is TestPhoneManner.Busy)
         {
             incoming.Reject(486);
             return;
         }
 
         incoming.Ring();
-        await Task.Delay(_options.Manner is TestPhoneManner.Ignore ? Timeout.InfiniteTimeSpan : _options.Rings, _clock, ct);
-        if (_options.Manner is TestPhoneManner.Decline)
+        await Task.Delay(manner is TestPhoneManner.Ignore ? Timeout.InfiniteTimeSpan : _options.Rings, _clock, ct);
+        if (manner is TestPhoneManner.Decline)
         {
             incoming.Reject(603);
             return;

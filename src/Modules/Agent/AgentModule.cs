@@ -31,6 +31,8 @@ public static class AgentModule
                 p.GetRequiredService<TimeProvider>());
         });
         builder.Services.AddSingleton<AttendedRoom.Factory>(p => () => ActivatorUtilities.CreateInstance<AttendedRoom>(p));
+        builder.Services.AddSingleton<HandedRooms>();
+        builder.Services.AddHostedService(p => p.GetRequiredService<HandedRooms>());
         builder.Services.AddHostedService<AgentService>();
         return builder;
     }

@@ -35,6 +35,11 @@ public static class AssistantModule
         CreateTool.Map(changingTools);
         UpdateTool.Map(changingTools);
         DeleteTool.Map(changingTools);
+
+        var seed003 = app.MapGroup("/assistant").WithTags("Seed 003").ForSeed(SeedRoute.Envelope);
+        CreateAssistant003.Map(seed003.MapGroup("").RequireAuthorization(Scopes.Operate));
+        UpdateAssistant003.Map(seed003.MapGroup("").RequireAuthorization(Scopes.Operate));
+        ListAssistants003.Map(seed003.MapGroup("").RequireAuthorization(Scopes.Read));
         return app;
     }
 }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using VoicePlatform.Calls.Data;
 using VoicePlatform.Calls.Dialling;
 using VoicePlatform.Calls.Recording;
+using VoicePlatform.Contracts.Agent;
 using VoicePlatform.Contracts.Assistants;
 using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.Contracts.Tenants;
@@ -21,7 +22,7 @@ internal sealed record QueueCall(OutboundRequest Request) : ICommand<CallView>
         public Validator(TimeProvider clock)
         {
             RuleFor(c => c.Request.AssistantId).Must(id => Ids.IsWellFormed(id, Ids.Assistant)).WithMessage("'assistant_id' must be an assistant's id.");
-            RuleFor(c => c.Request.TrunkId).Must(id => Ids.IsWellFormed(id, Ids.Trunk)).WithMessage("'trunk_id' must be a trunk's id.");
+            RuleFor(c => c.Request.TrunkId).Must(id => Ids.IsWellFormed(id, Ids.Trunk)).When(c => !c.Request.IsTest).WithMessage("'trunk_id' must be a trunk's id.");
             RuleFor(c => c.Request.ToNumber).Must(E164.IsValid).WithMessage($"'to_number' {E164.Hint}");
             RuleFor(c => c.Request.FromNumber).Must(E164.IsValid).When(c => c.Request.FromNumber is not null).WithMessage($"'from_number' {E164.Hint}");
             RuleFor(c => c.Request.Metadata).Must(IsSmallObject).WithMessage("'metadata' must be an object of up to 16 KB.");
@@ -54,13 +55,13 @@ internal sealed record QueueCall(OutboundRequest Request) : ICommand<CallView>
 }
 
 internal sealed class QueueCallHandler(
-    CallDb db, UnitOfWork unit, IMediator mediator, Recordings recordings, [FromKeyedServices(typeof(Dialler))] WakeUp dialler, TimeProvider clock)
+    CallDb db, UnitOfWork unit, IMediator mediator, Recordings recordings, TestLine testLine, [FromKeyedServices(typeof(Dialler))] WakeUp dialler, TimeProvider clock)
     : IRequestHandler<QueueCall, Result<CallView>>
 {
     public async Task<Result<CallView>> Handle(QueueCall queue, CancellationToken ct)
     {
         var request = queue.Request;
-        var assistant = await mediator.Send(new FindAssistant(request.TenantId, request.AssistantId, null, request.AssistantOverrides?.GetRawText()), ct);
+        var assistant = await mediator.Send(new FindAssistant(request.TenantId, request.AssistantId, null, request.AssistantOverrides?.GetRawText(), request.IsTest), ct);
         if (!assistant.IsOk)
         {
             return assistant.Error;
@@ -71,15 +72,16 @@ internal sealed class QueueCallHandler(
             return Error.Field("assistant_id", "text_only", "This assistant answers in text only: it cannot hold a telephone call.");
         }
 
-        var trunk = await mediator.Send(new FindOutboundTrunk(request.TenantId, request.TrunkId), ct);
-        if (!trunk.IsOk)
+        var providers = await mediator.Send(new FindProviders(assistant.Value.Document, Voice: true), ct);
+        if (!providers.IsOk)
         {
-            return CallErrors.NoTrunk;
+            return providers.Error;
         }
 
-        if (request.FromNumber is { } from && !trunk.Value.Numbers.Contains(from))
+        var found = await LineAsync(request, ct);
+        if (!found.IsOk)
         {
-            return CallErrors.NotYours;
+            return found.Error;
         }
 
         if (request.WebhookUrl is { } url && (await mediator.Send(new CheckTenantUrl(url), ct)).Value.Refusal is { } refusal)
@@ -88,10 +90,11 @@ internal sealed class QueueCallHandler(
         }
 
         var now = clock.GetUtcNow();
-        var call = Call.Queue(request, assistant.Value, request.FromNumber ?? trunk.Value.Numbers[0], now);
+        var line = found.Value;
+        var call = Call.Queue(request with { TrunkId = line.TrunkId }, assistant.Value, request.FromNumber ?? line.Numbers[0], now);
         db.Calls.Add(call);
         await db.SaveChangesAsync(ct);
-        await unit.KeepLaneAsync(call.TrunkId, call.TenantId, trunk.Value.CallsPerSecond, trunk.Value.MaxConcurrent, now, ct);
+        await unit.KeepLaneAsync(call.TrunkId, call.TenantId, line.CallsPerSecond, line.MaxConcurrent, now, ct);
         await unit.EnqueueAsync(call.Id, call.TrunkId, request.Priority, call.ScheduleAt ?? now, now, ct);
         await unit.NoteAsync(call.Id, now, "call.queued", "", ct);
         var view = CallView.Of(call, recordings.LinkOf(call));
@@ -107,5 +110,21 @@ internal sealed class QueueCallHandler(
 
         unit.AfterCommit(dialler.Wake);
         return view;
+    }
+
+    /// <summary>The tenant's trunk, or what stands for one in test mode.</summary>
+    private async Task<Result<OutboundTrunk>> LineAsync(OutboundRequest request, CancellationToken ct)
+    {
+        if (request.IsTest)
+        {
+            return testLine.Address() is null
+                ? TestLine.Missing
+                : new OutboundTrunk(TestLine.TrunkOf(request.TenantId), "test", [request.FromNumber ?? TestLine.From], null, null, null);
+        }
+
+        var trunk = await mediator.Send(new FindOutboundTrunk(request.TenantId, request.TrunkId), ct);
+        return !trunk.IsOk ? CallErrors.NoTrunk
+            : request.FromNumber is { } from && !trunk.Value.Numbers.Contains(from) ? CallErrors.NotYours
+            : trunk;
     }
 }

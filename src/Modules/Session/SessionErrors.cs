@@ -6,6 +6,11 @@ internal static class SessionErrors
     public static readonly Error AlreadyEnded = new(ErrorKind.Conflict, "session.already_ended", "The session has ended.");
     public static readonly Error IsVoice = new(ErrorKind.Conflict, "session.is_voice", "This session is spoken: send text into its room on topic lk.chat instead.");
     public static readonly Error Busy = new(ErrorKind.Conflict, "session.busy", "The assistant is still answering the message before this one.");
-    public static readonly Error TextArchitecture = Error.Field("assistant_id", "text_only", "This assistant answers in text only: start the session with 'text_only': true.");
+    public static readonly Error TextArchitecture =
+        new(ErrorKind.Malformed, "assistant.text_only", "This assistant answers in text only: start the session with 'text_only': true.")
+        {
+            Fields = [new("assistant_id", "text_only", "This assistant answers in text only.")],
+        };
+    public static readonly Error RoomTaken = new(ErrorKind.Conflict, "session.room_taken", "A room of this name is in use.");
     public static readonly Error MediaUnavailable = new(ErrorKind.Unavailable, "media.unavailable", "The media server does not answer.");
 }

@@ -1,7 +1,10 @@
+using Microsoft.AspNetCore.Cors.Infrastructure;
+using Microsoft.Extensions.Options;
 using VoicePlatform.LiveKit;
 using VoicePlatform.LiveKit.ServerApi;
 using VoicePlatform.LiveKit.Tokens;
 using VoicePlatform.LiveKit.Webhooks;
+using VoicePlatform.Sessions.Compat;
 using VoicePlatform.Sessions.Data;
 using VoicePlatform.Sessions.Features;
 
@@ -17,7 +20,16 @@ public static class SessionModule
         builder.Services.AddHttpClient<LiveKitApi>();
         builder.Services.AddScoped<IGauges, SessionMetrics>();
         builder.Services.AddSingleton(p => new WebhookReceiver(new TokenVerifier(p.GetRequiredService<LiveKitServer>().Key, p.GetRequiredService<TimeProvider>())));
+        builder.Services.AddScoped<SessionRooms>();
         builder.Services.AddHostedService<SessionSweeper>();
+
+        builder.Services.AddCors();
+        builder.Services.AddOptions<CompatOptions>().Configure<IConfiguration>((o, c) => o.Read(c, builder.Environment.IsDevelopment())).ValidateOnStart();
+        builder.Services.AddSingleton<CompatTenant>();
+        builder.Services.AddHostedService(p => p.GetRequiredService<CompatTenant>());
+        builder.Services.AddHostedService<WatchedRooms>();
+        builder.Services.AddHttpClient<AiServer>(http => http.Timeout = Timeout.InfiniteTimeSpan)
+            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { AllowAutoRedirect = false });
         return builder;
     }
 
@@ -40,9 +52,42 @@ public static class SessionModule
         GetLatencyAnalytics.Map(analytics);
         GetUsageAnalytics.Map(analytics);
 
+        IssueToken.Map(app);
+        StartVoiceSession004.Map(app);
+        StartChatSession004.Map(app);
         ReceiveLiveKitWebhook.Map(app);
+        MapWithoutKey(app, app.ServiceProvider.GetRequiredService<IOptions<CompatOptions>>().Value);
         return app;
     }
+
+    /// <summary>Seeds 000 and 001, whose clients have no keys; browsers of any origin are among them.</summary>
+    private static void MapWithoutKey(IEndpointRouteBuilder app, CompatOptions options)
+    {
+        if (options.Mode is CompatMode.Off)
+        {
+            return;
+        }
+
+        var seed001 = WithoutKey("", "Seed 001").RequireCors(AnyOrigin).AddEndpointFilter<CompatDoor>();
+        StartSession001.Map(seed001);
+        EndSession001.Map(seed001);
+
+        var seed000 = WithoutKey("/v1/livekit/starter", "Seed 000").RequireCors(AnyOrigin).AddEndpointFilter<CompatDoor>();
+        StartSession000.Map(seed000);
+        ChatWithAgent000.Map(seed000);
+        GetAgentSettings000.Map(seed000);
+        PutAgentSettings000.Map(seed000);
+
+        if (options.SharedSecret is not null)
+        {
+            JoinRoom000.Map(WithoutKey("", "Seed 000").AddEndpointFilter<SharedSecret>().AddEndpointFilter<CompatDoor>());
+        }
+
+        RouteGroupBuilder WithoutKey(string prefix, string tag) =>
+            app.MapGroup(prefix).WithTags(tag).AllowAnonymous().ForSeed(SeedRoute.CamelCase).WithMetadata(new OpenDoor());
+    }
+
+    private static void AnyOrigin(CorsPolicyBuilder policy) => policy.AllowAnyOrigin().AllowAnyHeader().AllowAnyMethod();
 }
 
 /// <summary>Where browsers and phones' media find LiveKit (LIVEKIT_PUBLIC_URL), as tokens' answers tell them.</summary>

@@ -47,7 +47,7 @@ internal sealed partial class SessionSweeper(NpgsqlDataSource source, IServiceSc
         await using (var query = source.CreateCommand(
             """
             SELECT id, CASE WHEN text_only THEN 'idle' WHEN status = 'created' THEN 'never_started' ELSE 'agent_lost' END FROM session.sessions
-            WHERE status <> 'ended' AND last_seen_at < CASE WHEN text_only THEN $3 WHEN status = 'created' THEN $2 ELSE $1 END
+            WHERE status <> 'ended' AND NOT runs_elsewhere AND last_seen_at < CASE WHEN text_only THEN $3 WHEN status = 'created' THEN $2 ELSE $1 END
             ORDER BY last_seen_at LIMIT 100
             """))
         {

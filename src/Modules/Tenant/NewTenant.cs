@@ -33,15 +33,18 @@ internal sealed class NewTenantHandler(TenantDb db, UnitOfWork unit, IMediator m
             return TenantErrors.KeyCreationClosed;
         }
 
-        var now = clock.GetUtcNow();
-        var tenant = Data.Tenant.Open(command.OrgName!.Trim(), now);
-        var user = User.Join(tenant.Id, command.UserName!.Trim(), command.UserEmail!.Trim(), Role.Owner, now);
-        var (key, text) = ApiKey.Issue(tenant.Id, user.Id, "first key", Scopes.OfTenants, KeyMode.Live, null, now);
-        db.AddRange(tenant, user, key);
+        var opened = await mediator.Send(new OpenTenant(command.OrgName!.Trim(), command.UserName!.Trim(), command.UserEmail!.Trim()), cancellationToken);
+        if (!opened.IsOk)
+        {
+            return opened.Error;
+        }
+
+        var (tenantId, userId) = opened.Value;
+        var (key, text) = ApiKey.Issue(tenantId, userId, "first key", Scopes.OfTenants, KeyMode.Live, null, clock.GetUtcNow());
+        db.Keys.Add(key);
         await db.SaveChangesAsync(cancellationToken);
-        await audit.NoteAsync("tenant.opened", tenant.Id, new { tenant.Name, user_id = user.Id, key_id = key.Id, sign_up = command.IsSignUp }, cancellationToken, tenant.Id);
-        await mediator.Publish((INotification)new TenantOpened(tenant.Id, now), cancellationToken);
-        return new NewTenantView(text, tenant.Id, user.Id, key.Id);
+        await audit.NoteAsync("tenant.opened", tenantId, new { name = command.OrgName, user_id = userId, key_id = key.Id, sign_up = command.IsSignUp }, cancellationToken, tenantId);
+        return new NewTenantView(text, tenantId, userId, key.Id);
     }
 
     private async Task<bool> MaySignUpAsync(CancellationToken ct)
@@ -51,9 +54,9 @@ internal sealed class NewTenantHandler(TenantDb db, UnitOfWork unit, IMediator m
             return options.Value.KeyCreation is KeyCreation.Open;
         }
 
-        // Two first sign-ups at the same moment: the second waits here and then sees the first one's tenant.
+        // Two first sign-ups at the same moment: the second waits here and then sees the first one's key. The tenant of the open doors has none.
         await using var lockFirst = new NpgsqlCommand("SELECT pg_advisory_xact_lock(hashtext('tenant.bootstrap'))", unit.Connection, unit.Transaction);
         await lockFirst.ExecuteNonQueryAsync(ct);
-        return !await db.Tenants.AnyAsync(ct);
+        return !await db.Keys.AnyAsync(ct);
     }
 }

@@ -31,7 +31,7 @@ internal sealed class Resources
     private static readonly Dictionary<string, string> BySegment = new()
     {
         ["assistants"] = Assistant, ["trunks"] = Outbound, ["numbers"] = Number, ["calls"] = Call, ["sessions"] = Session, ["tenants"] = Tenant,
-        ["keys"] = Key, ["webhooks"] = Webhook, ["deliveries"] = Delivery, ["tools"] = Tool, ["users"] = User, ["secrets"] = Secret, ["versions"] = "1",
+        ["keys"] = Key, ["webhooks"] = Webhook, ["deliveries"] = Delivery, ["tools"] = Tool, ["users"] = User, ["secrets"] = Secret, ["update"] = Assistant, ["agent-settings"] = "device-0001", ["versions"] = "1",
     };
 
     private static int _count;

@@ -79,10 +79,12 @@ internal sealed class StartSessionTests
 
         var unknown = await tenant.PostAsync("/v1/sessions", new { assistant_id = await tenant.CreateAssistantAsync(new { name = "X", stt = new { model = "deepgram/nova-3" } }) });
         Assert.That(unknown.Status, Is.EqualTo(HttpStatusCode.UnprocessableEntity));
+        Assert.That(unknown.Code, Is.EqualTo("assistant.provider_missing"));
         Assert.That(unknown.Fields, Is.EqualTo(new[] { "stt.model" }));
+        Assert.That(unknown.Get<string>("detail"), Does.Contain("deepgram"));
 
         var text = await tenant.PostAsync("/v1/sessions", new { assistant_id = await tenant.CreateAssistantAsync(new { name = "T", architecture = "text" }) });
-        Assert.That((text.Status, text.Fields.Single()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "assistant_id")));
+        Assert.That((text.Status, text.Code, text.Fields.Single()), Is.EqualTo((HttpStatusCode.BadRequest, "assistant.text_only", "assistant_id")));
         Assert.That((await tenant.BalanceAsync()).Held, Is.Zero);
     }
 

@@ -49,7 +49,8 @@ internal sealed class TestHost : IAsyncDisposable
         var database = await TestDatabase.CreateAsync();
         var dataDir = Directory.CreateTempSubdirectory("vp-test").FullName;
         var port = FreePort();
-        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { EnvironmentName = Environments.Development, ContentRootPath = AppContext.BaseDirectory });
+        var inProduction = settings.Contains(("VOICEPLATFORM_ENV", "production"));
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { EnvironmentName = inProduction ? Environments.Production : Environments.Development, ContentRootPath = AppContext.BaseDirectory });
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
         {
             ["DATABASE_URL"] = database.App,
@@ -61,6 +62,7 @@ internal sealed class TestHost : IAsyncDisposable
             ["EMBEDDED_SIP_RTP_PORTS"] = "0",
             ["PLATFORM_ADMIN_KEY"] = AdminKey,
             ["LIVEKIT_FFI_LIBRARY"] = "unused",
+            ["COMPAT_TENANT"] = "off",
         });
         builder.Configuration.AddInMemoryCollection(settings.ToDictionary(s => s.Name, s => (string?)s.Value));
         builder.Logging.SetMinimumLevel(LogLevel.Warning);

@@ -25,7 +25,7 @@ internal sealed class RowSecurityTests
             "assistant.versions", "session.lines", "session.turns", "session.usage", "session.events", "call.queue", "call.attempts", "call.events",
             "tenant.delivery_attempts", "billing.rates",
         ];
-        string[] platform = ["platform.outbox", "trunk.installation"];
+        string[] platform = ["platform.outbox", "trunk.installation", "session.compat"];
         await using var source = NpgsqlDataSource.Create(_host.Database.Owner);
         await using var query = source.CreateCommand(
             """

@@ -23,6 +23,13 @@ internal sealed class RouteTests
         ["POST /telephony/livekit-webhook"] = "LiveKit signs it (seed 001)",
         ["GET /telephony/calls/{callId}"] = "seed 001 had no keys; not there in production",
         ["GET /telephony/calls/by-room/{roomName}"] = "seed 001 had no keys; not there in production",
+        ["POST /session"] = "seed 001 had no keys; COMPAT_TENANT governs it",
+        ["POST /session/end"] = "seed 001 had no keys; COMPAT_TENANT governs it",
+        ["POST /v1/livekit/starter/session/start"] = "seed 000 had no keys; COMPAT_TENANT governs it",
+        ["POST /v1/livekit/starter/agent/chat"] = "seed 000 had no keys; COMPAT_TENANT governs it",
+        ["GET /v1/livekit/starter/agent-settings/{deviceId}"] = "seed 000 had no keys; COMPAT_TENANT governs it",
+        ["PUT /v1/livekit/starter/agent-settings/{deviceId}"] = "seed 000 had no keys; COMPAT_TENANT governs it",
+        ["POST /livekit/agent-session"] = "AI_SERVER_SHARED_SECRET is the key (seed 000)",
         ["GET /recordings/{token}"] = "the sealed token is the key",
     };
 
@@ -56,6 +63,7 @@ internal sealed class RouteTests
             {
                 ["DATABASE_URL"] = "Host=127.0.0.1;Database=none",
                 ["DATA_DIR"] = data.FullName,
+                ["AI_SERVER_SHARED_SECRET"] = "so that its route is there",
             });
             await using var app = StartUp.Build(builder, new Settings(builder.Configuration));
             return (from endpoint in ((IEndpointRouteBuilder)app).DataSources.SelectMany(s => s.Endpoints).OfType<RouteEndpoint>()

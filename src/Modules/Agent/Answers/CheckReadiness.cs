@@ -2,7 +2,6 @@ using Microsoft.Extensions.Options;
 using VoicePlatform.Agent.Providers;
 using VoicePlatform.Agent.Worker;
 using VoicePlatform.Contracts.Agent;
-using VoicePlatform.Contracts.Assistants;
 
 namespace VoicePlatform.Agent.Answers;
 
@@ -13,31 +12,8 @@ internal sealed class CheckReadinessHandler(ProviderCatalog providers, Conversat
 
     public Task<Result<Readiness>> Handle(CheckReadiness request, CancellationToken cancellationToken) => Task.FromResult(Check(request));
 
-    private Result<Readiness> Check(CheckReadiness request)
-    {
-        if (request.Assistant.Architecture is Architecture.Realtime or Architecture.HalfCascade)
-        {
-            return Error.Field("architecture", "provider_unknown", "This installation has no realtime provider.");
-        }
-
-        if (providers.Mind(request.Assistant, _ => { }).Error is { } mind)
-        {
-            return mind;
-        }
-
-        if (request.Voice)
-        {
-            if ((providers.Ears(request.Assistant).Error ?? providers.Voice(request.Assistant, _ => { }).Error) is { } speech)
-            {
-                return speech;
-            }
-
-            if (running.IsFull)
-            {
-                return Full;
-            }
-        }
-
-        return new Readiness(options.Value.AgentName);
-    }
+    private Result<Readiness> Check(CheckReadiness request) =>
+        providers.Lack(request.Assistant, request.Voice) is { } lack ? lack
+        : request.Voice && running.IsFull ? Full
+        : new Readiness(options.Value.AgentName);
 }

@@ -21,6 +21,12 @@ internal sealed class ProviderCatalog(IOptions<AgentOptions> options, PocketSphi
         : options.Value.OllamaBaseUrl is not null ? $"ollama/{options.Value.OllamaModel}"
         : "local/script";
 
+    /// <summary>What this assistant needs and this installation lacks; null when it can converse.</summary>
+    public Error? Lack(AssistantDocument assistant, bool voice) =>
+        assistant.Architecture is Architecture.Realtime or Architecture.HalfCascade
+            ? Missing("realtime.model", $"This installation has no realtime provider for '{assistant.Realtime?.Model}'.")
+            : Mind(assistant, _ => { }).Error ?? (voice ? Ears(assistant).Error ?? Voice(assistant, _ => { }).Error : null);
+
     public Result<ISpeechToText> Ears(AssistantDocument assistant)
     {
         var model = assistant.Stt.Model ?? "local/pocketsphinx";
@@ -107,8 +113,10 @@ internal sealed class ProviderCatalog(IOptions<AgentOptions> options, PocketSphi
         return new Uri(url, path.EndsWith("/v1", StringComparison.Ordinal) ? path : path + "/v1");
     }
 
-    private static Error NotReady(string field, string why) => Error.Field(field, "provider_unavailable", why);
+    private static Error NotReady(string field, string why) => Missing(field, why);
 
-    private static Result<T> Unknown<T>(string field, string descriptor) =>
-        Error.Field(field, "provider_unknown", $"This installation has no provider for '{descriptor}'.");
+    private static Result<T> Unknown<T>(string field, string descriptor) => Missing(field, $"This installation has no provider for '{descriptor}'.");
+
+    private static Error Missing(string field, string why) =>
+        new(ErrorKind.Invalid, "assistant.provider_missing", $"'{field}': {why}") { Fields = [new(field, "provider_missing", why)] };
 }

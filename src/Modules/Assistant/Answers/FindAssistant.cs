@@ -21,7 +21,9 @@ internal sealed class FindAssistantHandler(AssistantDb db) : IRequestHandler<Fin
         }
 
         var document = request.OverridesJson is { } overrides ? Override(found.Document, overrides) : Json.Read<AssistantDocument>(found.Document);
-        return document.IsOk ? new AssistantVersion(request.AssistantId, found.Version, document.Value) : document.Error;
+        return document.IsOk
+            ? new AssistantVersion(request.AssistantId, found.Version, request.IsTest ? LocalModels.Of(document.Value) : document.Value)
+            : document.Error;
     }
 
     private static Result<AssistantDocument> Override(string documentJson, string overridesJson)

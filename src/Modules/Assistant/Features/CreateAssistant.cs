@@ -10,16 +10,14 @@ internal static class CreateAssistant
 {
     public static void Map(RouteGroupBuilder assistants) => assistants
         .MapPost("/", async (JsonElement document, HttpContext http, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Command(document), ct)).ToHttp(r => AssistantView.Answer(r, http, StatusCodes.Status201Created)))
+            (await mediator.Send(new NewAssistant(document), ct)).ToHttp(r => AssistantView.Answer(r, http, StatusCodes.Status201Created)))
         .WithName(nameof(CreateAssistant))
         .Accepts<AssistantDocument>("application/json")
         .Produces<AssistantView>(StatusCodes.Status201Created);
 
-    public sealed record Command(JsonElement Document) : ICommand<AssistantView>;
-
-    internal sealed class Handler(AssistantDb db, Caller caller, AuditLog audit, TimeProvider clock) : IRequestHandler<Command, Result<AssistantView>>
+    internal sealed class Handler(AssistantDb db, AuditLog audit, Caller caller, TimeProvider clock) : IRequestHandler<NewAssistant, Result<AssistantView>>
     {
-        public async Task<Result<AssistantView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<AssistantView>> Handle(NewAssistant command, CancellationToken cancellationToken)
         {
             var document = DocumentRules.Read(command.Document);
             if (!document.IsOk)

@@ -11,16 +11,14 @@ internal static class UpdateAssistant
 {
     public static void Map(RouteGroupBuilder assistants) => assistants
         .MapPatch("/{id}", async (string id, JsonElement patch, HttpContext http, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Command(id, patch, Etag.Wanted(http)), ct)).ToHttp(r => AssistantView.Answer(r, http)))
+            (await mediator.Send(new ChangeAssistant(id, patch, Etag.Wanted(http)), ct)).ToHttp(r => AssistantView.Answer(r, http)))
         .WithName(nameof(UpdateAssistant))
         .Accepts<AssistantDocument>("application/json")
         .Produces<AssistantView>();
 
-    public sealed record Command(string AssistantId, JsonElement Patch, string IfMatch) : ICommand<AssistantView>;
-
-    internal sealed class Handler(AssistantDb db, Caller caller, AuditLog audit, TimeProvider clock) : IRequestHandler<Command, Result<AssistantView>>
+    internal sealed class Handler(AssistantDb db, AuditLog audit, Caller caller, TimeProvider clock) : IRequestHandler<ChangeAssistant, Result<AssistantView>>
     {
-        public async Task<Result<AssistantView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<AssistantView>> Handle(ChangeAssistant command, CancellationToken cancellationToken)
         {
             var assistant = await db.Assistants.SingleOrDefaultAsync(
                 a => a.Id == command.AssistantId && a.TenantId == caller.TenantId && a.DeletedAt == null, cancellationToken);

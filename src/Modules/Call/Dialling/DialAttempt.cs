@@ -101,7 +101,8 @@ internal sealed class DialAttempt(IServiceScopeFactory scopes, TimeProvider cloc
 
     private static CreateSIPParticipantRequest TelephoneOf(Dial dial) => new()
     {
-        SipTrunkId = dial.LiveKitTrunkId,
+        SipTrunkId = dial.Line.LiveKitTrunkId ?? "",
+        Trunk = dial.Line.TestPhone is { } phone ? new SIPOutboundConfig { Hostname = phone, Transport = SIPTransport.Udp } : null,
         SipCallTo = dial.ToNumber,
         SipNumber = dial.FromNumber,
         RoomName = dial.RoomName,

@@ -11,10 +11,14 @@ internal sealed record PrepareDial(string CallId, int Attempt) : ICommand<Prepar
 internal sealed record Prepared(Dial? Dial);
 
 internal sealed record Dial(
-    string CallId, string SessionId, string AgentName, string RoomName, string ParticipantIdentity, string LiveKitTrunkId, string FromNumber, string ToNumber,
+    string CallId, string SessionId, string AgentName, string RoomName, string ParticipantIdentity, Line Line, string FromNumber, string ToNumber,
     TimeSpan RingTimeout, TimeSpan MaxDuration);
 
-internal sealed class PrepareDialHandler(CallDb db, UnitOfWork unit, IMediator mediator, Microsoft.Extensions.Options.IOptions<CallOptions> options, TimeProvider clock)
+/// <param name="LiveKitTrunkId">Null in test mode.</param>
+/// <param name="TestPhone">host:port; null on a trunk.</param>
+internal sealed record Line(string? LiveKitTrunkId, string? TestPhone);
+
+internal sealed class PrepareDialHandler(CallDb db, UnitOfWork unit, IMediator mediator, TestLine testLine, Microsoft.Extensions.Options.IOptions<CallOptions> options, TimeProvider clock)
     : IRequestHandler<PrepareDial, Result<Prepared>>
 {
     public async Task<Result<Prepared>> Handle(PrepareDial request, CancellationToken cancellationToken)
@@ -25,16 +29,10 @@ internal sealed class PrepareDialHandler(CallDb db, UnitOfWork unit, IMediator m
             return new Prepared(null);
         }
 
-        var trunk = await mediator.Send(new FindOutboundTrunk(call.TenantId, call.TrunkId), cancellationToken);
-        if (!trunk.IsOk)
+        var line = call.IsTest ? TestLineOf() : await LineAsync(call, cancellationToken);
+        if (!line.IsOk)
         {
-            return new Error(ErrorKind.NotFound, "trunk_removed", "The call's trunk is gone.");
-        }
-
-        await unit.KeepLaneAsync(call.TrunkId, call.TenantId, trunk.Value.CallsPerSecond, trunk.Value.MaxConcurrent, clock.GetUtcNow(), cancellationToken);
-        if (trunk.Value.LiveKitTrunkId is not { } livekitTrunkId)
-        {
-            return CallErrors.TrunkNotReady;
+            return line.Error;
         }
 
         // The id's random part makes the room's name unguessable; seed 003 finds the assistant before the first '_'.
@@ -56,7 +54,21 @@ internal sealed class PrepareDialHandler(CallDb db, UnitOfWork unit, IMediator m
         await unit.LinkAttemptAsync(call.Id, request.Attempt, session.Value.SessionId, room, cancellationToken);
         await unit.NoteAsync(call.Id, clock.GetUtcNow(), "attempt.started", $"Attempt {request.Attempt}", cancellationToken);
         return new Prepared(new(
-            call.Id, session.Value.SessionId, session.Value.AgentName, room, identity, livekitTrunkId, call.FromNumber, call.ToNumber,
+            call.Id, session.Value.SessionId, session.Value.AgentName, room, identity, line.Value, call.FromNumber, call.ToNumber,
             TimeSpan.FromSeconds(call.RingTimeoutS), TimeSpan.FromSeconds(call.MaxDurationS)));
+    }
+
+    private Result<Line> TestLineOf() => testLine.Address() is { } address ? new Line(null, address) : TestLine.Missing;
+
+    private async Task<Result<Line>> LineAsync(Call call, CancellationToken ct)
+    {
+        var trunk = await mediator.Send(new FindOutboundTrunk(call.TenantId, call.TrunkId), ct);
+        if (!trunk.IsOk)
+        {
+            return new Error(ErrorKind.NotFound, "trunk_removed", "The call's trunk is gone.");
+        }
+
+        await unit.KeepLaneAsync(call.TrunkId, call.TenantId, trunk.Value.CallsPerSecond, trunk.Value.MaxConcurrent, clock.GetUtcNow(), ct);
+        return trunk.Value.LiveKitTrunkId is { } livekitTrunkId ? new Line(livekitTrunkId, null) : CallErrors.TrunkNotReady;
     }
 }

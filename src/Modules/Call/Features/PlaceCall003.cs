@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using VoicePlatform.Calls.Data;
 
 namespace VoicePlatform.Calls.Features;
@@ -11,26 +12,18 @@ internal static class PlaceCall003
         {
             if (body.CallService is not (null or "twilio"))
             {
-                return Refusal(StatusCodes.Status400BadRequest, "'call_service' must be twilio.");
+                return Error.Field("call_service", "unknown", "'call_service' must be twilio.").ToHttp();
             }
 
-            var queued = await mediator.Send(new QueueCall(body.ToRequest(caller)), ct);
-            if (!queued.IsOk)
-            {
-                return Refusal(queued.Error.Kind is ErrorKind.Invalid ? StatusCodes.Status400BadRequest : HttpResults.StatusOf(queued.Error.Kind), queued.Error.Message);
-            }
-
-            var call = queued.Value;
-            return Results.Json(
-                new { success = true, message = "Call queued", data = new { call_id = call.Id, status = call.Status, assistant_id = call.AssistantId, trunk_id = call.TrunkId, to_number = call.ToNumber } },
-                Json.Options);
+            return (await mediator.Send(new QueueCall(body.ToRequest(caller)), ct)).ToHttp(call => SeedRoute.Success(
+                "Call queued", new { call_id = call.Id, status = call.Status, assistant_id = call.AssistantId, trunk_id = call.TrunkId, to_number = call.ToNumber }));
         })
         .WithName(nameof(PlaceCall003))
         .WithTags("Seed 003")
-        .RequireAuthorization(Scopes.Operate);
+        .RequireAuthorization(Scopes.Operate)
+        .ForSeed(SeedRoute.Envelope);
 
-    private static IResult Refusal(int status, string message) => Results.Json(new { success = false, message, data = (object?)null }, Json.Options, statusCode: status);
-
+    [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
     public sealed record Body(string? AssistantId, string? TrunkId, string? ToNumber, string? CallService = null, JsonElement? Metadata = null)
     {
         internal OutboundRequest ToRequest(Caller caller) => new(

@@ -79,6 +79,7 @@ internal sealed class RefuseInboundHandler(CallDb db, IMediator mediator, CallEn
         {
             ErrorKind.PaymentRequired => new Outcome(CallStatus.Rejected, "no_credits", Fault.Tenant),
             ErrorKind.Unavailable => new(CallStatus.Rejected, "no_capacity", why == CallErrors.TrunkFull ? Fault.Tenant : Fault.Platform),
+            _ when why.Code == "assistant.provider_missing" => new(CallStatus.Failed, "provider_missing", Fault.Tenant, null, why.Message),
             ErrorKind.NotFound => new(CallStatus.Failed, "assistant_gone", Fault.Tenant),
             _ => new(CallStatus.Failed, "assistant_unusable", Fault.Tenant),
         };

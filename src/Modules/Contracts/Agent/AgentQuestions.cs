@@ -3,6 +3,12 @@ using VoicePlatform.Contracts.Sessions;
 
 namespace VoicePlatform.Contracts.Agent;
 
+/// <summary>
+/// Are the models here that a conversation with this assistant needs, aloud or in text? Refused with assistant.provider_missing, which
+/// names the field and the provider, when one is not.
+/// </summary>
+public sealed record FindProviders(AssistantDocument Assistant, bool Voice) : IRequest<Result<Done>>;
+
 /// <summary>Can this installation hold one more conversation with these models? Unavailable when full; invalid names the model that is not there.</summary>
 public sealed record CheckReadiness(AssistantDocument Assistant, bool Voice) : IRequest<Result<Readiness>>;
 
@@ -26,3 +32,10 @@ public sealed record TextLine(Speaker Speaker, string Text);
 
 /// <param name="Notes">For the session's events: which tools were used, and what came of it.</param>
 public sealed record TextAnswer(string Text, bool EndsConversation, IReadOnlyList<UsageTotal> Usage, IReadOnlyList<SessionNote> Notes);
+
+/// <summary>
+/// Our agent joins a room by a token that it was handed, wherever that room is, and holds the session there. Answers when it is on its
+/// way; unavailable when no more conversations fit.
+/// </summary>
+/// <param name="Url">LiveKit's, ws or http.</param>
+public sealed record AttendRoom(string SessionId, string Url, string Token) : IRequest<Result<Done>>;

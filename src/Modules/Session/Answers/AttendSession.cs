@@ -19,7 +19,7 @@ internal sealed class AttendSessionHandler(SessionDb db, UnitOfWork unit, IMedia
             return refusal;
         }
 
-        var assistant = await mediator.Send(new FindAssistant(session.TenantId, session.AssistantId, session.AssistantVersion, session.Overrides), cancellationToken);
+        var assistant = await mediator.Send(new FindAssistant(session.TenantId, session.AssistantId, session.AssistantVersion, session.Overrides, session.IsTest), cancellationToken);
         if (!assistant.IsOk)
         {
             return assistant.Error;

@@ -11,7 +11,7 @@ internal sealed class OpenPhoneSessionHandler(SessionDb db, IMediator mediator, 
     public async Task<Result<PhoneSession>> Handle(OpenPhoneSession request, CancellationToken cancellationToken)
     {
         var assistant = await mediator.Send(
-            new FindAssistant(request.TenantId, request.AssistantId, request.Version, request.OverridesJson), cancellationToken);
+            new FindAssistant(request.TenantId, request.AssistantId, request.Version, request.OverridesJson, request.IsTest), cancellationToken);
         if (!assistant.IsOk)
         {
             return assistant.Error;

@@ -1,4 +1,4 @@
-using System.Text.Json;
+using VoicePlatform.Contracts.Assistants;
 using VoicePlatform.Contracts.Sessions;
 
 namespace VoicePlatform.Sessions.Data;
@@ -48,32 +48,35 @@ internal sealed class Session
     public string? Overrides { get; private init; }
     public bool IsRecorded { get; private init; }
 
+    /// <summary>An agent that is not ours attends it, which reports nothing: its room is watched instead.</summary>
+    public bool RunsElsewhere { get; private set; }
+
     public PhoneCall? PhoneCall => Phone is null ? null : Json.Read<PhoneCall>(Phone);
 
     public Channel Channel => new(TextOnly, PhoneCall?.Direction, IsRecorded);
 
-    public static Session Open(
-        string tenantId, string assistantId, int version, string identity, bool textOnly, bool isTest,
-        IReadOnlyDictionary<string, string> variables, JsonElement? metadata, int maxDurationS, DateTimeOffset now)
+    public static Session Open(Caller caller, NewSession start, AssistantVersion assistant, string identity, DateTimeOffset now)
     {
         var id = Ids.New(Ids.Session, now);
         return new()
         {
             Id = id,
             HoldSubject = id,
-            TenantId = tenantId,
-            AssistantId = assistantId,
-            AssistantVersion = version,
-            RoomName = $"agent_{assistantId}_{identity}_{now.ToUnixTimeMilliseconds()}",
+            TenantId = caller.TenantId,
+            AssistantId = assistant.AssistantId,
+            AssistantVersion = assistant.Version,
+            RoomName = start.RoomName ?? $"agent_{assistant.AssistantId}_{identity}_{now.ToUnixTimeMilliseconds()}",
             ParticipantIdentity = identity,
-            TextOnly = textOnly,
-            IsTest = isTest,
-            Status = textOnly ? SessionStatus.Active : SessionStatus.Created,
-            Variables = Json.Write(variables),
-            Metadata = metadata?.GetRawText() ?? "{}",
-            MaxDurationS = maxDurationS,
+            TextOnly = start.TextOnly,
+            IsTest = caller.IsTest,
+            RunsElsewhere = start.RunsElsewhere,
+            Status = start.TextOnly ? SessionStatus.Active : SessionStatus.Created,
+            Variables = Json.Write(start.Variables ?? new Dictionary<string, string>()),
+            Metadata = start.Metadata?.GetRawText() ?? "{}",
+            Overrides = start.OverridesJson,
+            MaxDurationS = assistant.Document.Limits.MaxDurationS,
             CreatedAt = now,
-            StartedAt = textOnly ? now : null,
+            StartedAt = start.TextOnly ? now : null,
             LastSeenAt = now,
         };
     }
@@ -122,6 +125,18 @@ internal sealed class Session
 
         LastSeenAt = now;
         return null;
+    }
+
+    /// <summary>An agent of ours takes it over. False when one runs it already.</summary>
+    public bool TakeOver(DateTimeOffset now)
+    {
+        if (!RunsElsewhere)
+        {
+            return false;
+        }
+
+        (RunsElsewhere, LastSeenAt) = (false, now);
+        return true;
     }
 
     /// <summary>False when it had ended already.</summary>

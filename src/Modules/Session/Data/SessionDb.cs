@@ -4,6 +4,8 @@ internal sealed class SessionDb(DbContextOptions<SessionDb> options) : DbContext
 {
     public DbSet<Session> Sessions => Set<Session>();
 
+    public DbSet<DeviceSettings> Devices => Set<DeviceSettings>();
+
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
         modelBuilder.HasDefaultSchema("session");
@@ -18,6 +20,12 @@ internal sealed class SessionDb(DbContextOptions<SessionDb> options) : DbContext
             session.Property(s => s.Overrides).HasColumnType("jsonb");
             session.Ignore(s => s.PhoneCall);
             session.Ignore(s => s.Channel);
+        });
+        modelBuilder.Entity<DeviceSettings>(device =>
+        {
+            device.ToTable("devices");
+            device.HasKey(d => new { d.TenantId, d.DeviceId });
+            device.Property(d => d.Settings).HasColumnType("jsonb");
         });
         modelBuilder.UseSnakeCaseColumns();
     }

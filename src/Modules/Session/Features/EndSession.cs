@@ -3,7 +3,10 @@ using VoicePlatform.Sessions.Data;
 
 namespace VoicePlatform.Sessions.Features;
 
-/// <summary>Ends a conversation and answers how it went. Ending it again answers the same.</summary>
+/// <summary>
+/// Ends a conversation and answers how it went. Ending it again answers the same. Who has only its room's name (seed 004's voice
+/// session tells nothing else) ends it by that.
+/// </summary>
 internal static class EndSession
 {
     public static void Map(RouteGroupBuilder sessions) => sessions
@@ -18,14 +21,19 @@ internal static class EndSession
     {
         public async Task<Result<SessionView>> Handle(Command command, CancellationToken cancellationToken)
         {
-            if (!await db.Sessions.AnyAsync(s => s.Id == command.SessionId && s.TenantId == caller.TenantId, cancellationToken))
+            var found = await db.Sessions.AsNoTracking()
+                .Where(s => s.TenantId == caller.TenantId && (s.Id == command.SessionId || s.RoomName == command.SessionId))
+                .OrderByDescending(s => s.Id)
+                .Select(s => s.Id)
+                .FirstOrDefaultAsync(cancellationToken);
+            if (found is null)
             {
                 return SessionErrors.NotFound;
             }
 
-            var finished = await mediator.Send(new FinishSession(command.SessionId, EndReasons.Requested), cancellationToken);
+            var finished = await mediator.Send(new FinishSession(found, EndReasons.Requested), cancellationToken);
             return finished.IsOk
-                ? SessionView.Of(await db.Sessions.AsNoTracking().SingleAsync(s => s.Id == command.SessionId, cancellationToken))
+                ? SessionView.Of(await db.Sessions.AsNoTracking().SingleAsync(s => s.Id == found, cancellationToken))
                 : finished.Error;
         }
     }

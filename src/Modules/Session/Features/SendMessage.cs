@@ -16,25 +16,15 @@ internal static class SendMessage
 
     public static void Map(RouteGroupBuilder sessions) => sessions
         .MapPost("/{id}/messages", async (string id, Body body, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Command(id, body.Text), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+            (await mediator.Send(new TextTurn(id, body.Text), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
         .WithName(nameof(SendMessage))
-        .Produces<Response>();
+        .Produces<TextReply>();
 
     public sealed record Body(string? Text);
 
-    public sealed record Command(string SessionId, string? Text) : IRequest<Result<Response>>, IEffect;
-
-    /// <param name="Ended">The assistant ended the conversation with this answer.</param>
-    public sealed record Response(string Text, int Turn, bool Ended);
-
-    internal sealed class Validator : AbstractValidator<Command>
+    internal sealed class Handler(IMediator mediator, TimeProvider clock) : IRequestHandler<TextTurn, Result<TextReply>>
     {
-        public Validator() => RuleFor(c => c.Text).NotEmpty().MaximumLength(8_000);
-    }
-
-    internal sealed class Handler(IMediator mediator, TimeProvider clock) : IRequestHandler<Command, Result<Response>>
-    {
-        public async Task<Result<Response>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<TextReply>> Handle(TextTurn command, CancellationToken cancellationToken)
         {
             var turn = await mediator.Send(new BeginTurn(command.SessionId, command.Text!), cancellationToken);
             if (!turn.IsOk)
@@ -68,7 +58,7 @@ internal static class SendMessage
                 return answer.Error ?? kept.Error!;
             }
 
-            return new Response(answer.Value.Text, t.Turn, answer.Value.EndsConversation);
+            return new TextReply(answer.Value.Text, t.Turn, answer.Value.EndsConversation);
         }
     }
 
@@ -103,7 +93,7 @@ internal static class SendMessage
                 return covered.Error;
             }
 
-            var assistant = await mediator.Send(new FindAssistant(session.TenantId, session.AssistantId, session.AssistantVersion), cancellationToken);
+            var assistant = await mediator.Send(new FindAssistant(session.TenantId, session.AssistantId, session.AssistantVersion, session.Overrides, session.IsTest), cancellationToken);
             if (!assistant.IsOk)
             {
                 return assistant.Error;

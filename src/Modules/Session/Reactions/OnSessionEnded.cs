@@ -1,20 +1,17 @@
 using VoicePlatform.Contracts.Sessions;
-using VoicePlatform.LiveKit.ServerApi;
+using VoicePlatform.Sessions.Data;
 
 namespace VoicePlatform.Sessions.Reactions;
 
 /// <summary>Closes the room of a session that has ended, whoever ended it; the media server may be away for a while.</summary>
-internal sealed class OnSessionEnded(LiveKitApi livekit) : INotificationHandler<SessionEnded>
+internal sealed class OnSessionEnded(SessionDb db, SessionRooms rooms) : INotificationHandler<SessionEnded>
 {
     public async Task Handle(SessionEnded notification, CancellationToken cancellationToken)
     {
-        try
+        // A room that a caller named may have its next conversation by now.
+        if (!await db.Sessions.AnyAsync(s => s.RoomName == notification.RoomName && s.Status != SessionStatus.Ended, cancellationToken))
         {
-            await livekit.Rooms.DeleteAsync(notification.RoomName, cancellationToken);
-        }
-        catch (LiveKitApiException e) when (e.Code == "not_found")
-        {
-            // Gone already, or never made.
+            await rooms.DeleteAsync(notification.RoomName, cancellationToken);
         }
     }
 }

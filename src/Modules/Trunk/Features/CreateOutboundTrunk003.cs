@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace VoicePlatform.Trunks.Features;
 
@@ -7,21 +8,14 @@ internal static class CreateOutboundTrunk003
 {
     public static void Map(IEndpointRouteBuilder app) => app
         .MapPost("/sip/create-outbound-trunk", async (Body body, IMediator mediator, CancellationToken ct) =>
-        {
-            var made = await mediator.Send(new NewTrunk(body.ToSettings()), ct);
-            return made.IsOk
-                ? Results.Json(
-                    new { success = true, message = "Outbound trunk created", data = new { trunk_id = made.Value.Id, trunk_name = made.Value.Name, trunk_type = made.Value.Type } },
-                    Json.Options)
-                : Results.Json(
-                    new { success = false, message = made.Error.Message, data = (object?)null },
-                    Json.Options,
-                    statusCode: made.Error.Kind is ErrorKind.Invalid ? StatusCodes.Status400BadRequest : HttpResults.StatusOf(made.Error.Kind));
-        })
+            (await mediator.Send(new NewTrunk(body.ToSettings()), ct)).ToHttp(made => SeedRoute.Success(
+                "Outbound trunk created", new { trunk_id = made.Id, trunk_name = made.Name, trunk_type = made.Type })))
         .WithName(nameof(CreateOutboundTrunk003))
         .WithTags("Seed 003")
-        .RequireAuthorization(Scopes.Operate);
+        .RequireAuthorization(Scopes.Operate)
+        .ForSeed(SeedRoute.Envelope);
 
+    [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
     public sealed record Body(
         string? TrunkName, string? TrunkAddress, IReadOnlyList<string>? TrunkNumbers, string? TrunkAuthUsername = null, string? TrunkAuthPassword = null, string? TrunkType = null)
     {
