@@ -15,6 +15,8 @@ internal sealed partial class Metrics : IDisposable
     private const string Dropped = "voiceplatform_metrics_series_dropped_total";
 
     private static readonly string[] Meters = ["Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "Npgsql", "System.Runtime"];
+    // The runtime declares these two as counters; they go down as well.
+    private static readonly string[] Levels = ["dotnet.thread_pool.thread.count", "dotnet.thread_pool.queue.length"];
     private static readonly double[] Seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800];
     private static readonly TimeSpan GaugesKept = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
@@ -172,7 +174,7 @@ internal sealed partial class Metrics : IDisposable
         {
             var generic = instrument.GetType().GetGenericTypeDefinition();
             var isHistogram = generic == typeof(Histogram<>);
-            var isCounter = generic == typeof(Counter<>) || generic == typeof(ObservableCounter<>);
+            var isCounter = (generic == typeof(Counter<>) || generic == typeof(ObservableCounter<>)) && !Levels.Contains(instrument.Name);
             var isSet = generic == typeof(ObservableCounter<>) || generic == typeof(ObservableGauge<>) || generic == typeof(ObservableUpDownCounter<>) || generic == typeof(Gauge<>);
             var bounds = (instrument as Histogram<double>)?.Advice?.HistogramBucketBoundaries ?? Seconds;
             Description = instrument.Description;
