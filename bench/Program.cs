@@ -12,13 +12,14 @@ Func<Task>? run = (args.Length > 0 ? args[0] : "") switch
     "answer" => () => AnswerBench.RunAsync(count ?? 20, stop.Token),
     "gateway" => () => GatewayBench.RunAsync(TimeSpan.FromSeconds(count ?? 60), stop.Token),
     "queue" => () => QueueBench.RunAsync(stop.Token),
+    "webhooks" => () => WebhookBench.RunAsync(TimeSpan.FromSeconds(count ?? 30), stop.Token),
     "memory" => () => MemoryBench.RunAsync(count ?? 10, stop.Token),
     ServerProcess.Verb => () => ServerProcess.ServeAsync(stop.Token),
     _ => null,
 };
 if (run is null)
 {
-    await Console.Error.WriteLineAsync("usage: dotnet run -c Release --project bench -- latency [turns] | join [joins] | media [seconds] | memory [sessions] | sip-media [seconds] | gateway [seconds] | answer [calls] | queue");
+    await Console.Error.WriteLineAsync("usage: dotnet run -c Release --project bench -- latency [turns] | join [joins] | media [seconds] | memory [sessions] | sip-media [seconds] | gateway [seconds] | answer [calls] | queue | webhooks [seconds]");
     return 2;
 }
 

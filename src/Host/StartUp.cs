@@ -103,6 +103,7 @@ internal static class StartUp
             builder.Services.AddSingleton(new TestLine(() => null));
         }
 
+        builder.Services.AddScheduler();
         builder.AddTenant().AddAssistant().AddSession().AddTrunk().AddCall().AddBilling().AddAgent();
 
         change?.Invoke(builder.Services);

@@ -24,6 +24,8 @@ public static class Ids
     public const string Hold = "hld";
     public const string Tool = "tol";
     public const string Audit = "aud";
+    public const string Replay = "rpl";
+    public const string Mail = "mai";
 
     /// <summary>Characters of an id: 3 of the prefix and 26 of the UUID.</summary>
     public const int Length = 29;
@@ -35,18 +37,11 @@ public static class Ids
     {
         Span<byte> bytes = stackalloc byte[16];
         Guid.CreateVersion7(now).TryWriteBytes(bytes, bigEndian: true, out _);
-        var value = new UInt128(BinaryPrimitives.ReadUInt64BigEndian(bytes), BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]));
-
-        Span<char> text = stackalloc char[Length];
-        prefix.AsSpan().CopyTo(text);
-        for (var i = Length - 1; i >= prefix.Length; i--)
-        {
-            text[i] = Alphabet[(int)(value & 31)];
-            value >>= 5;
-        }
-
-        return new string(text);
+        return Write(prefix, new UInt128(BinaryPrimitives.ReadUInt64BigEndian(bytes), BinaryPrimitives.ReadUInt64BigEndian(bytes[8..])));
     }
+
+    /// <summary>The smallest id of this kind that can be made at this moment (to the millisecond): ids compare as their times do.</summary>
+    public static string First(string prefix, DateTimeOffset at) => Write(prefix, new UInt128((ulong)at.ToUnixTimeMilliseconds() << 16, 0));
 
     /// <summary>Whether the text has the form of such an id. Says nothing about whether it exists.</summary>
     public static bool IsWellFormed(string? id, string prefix)
@@ -65,5 +60,18 @@ public static class Ids
         }
 
         return true;
+    }
+
+    private static string Write(string prefix, UInt128 value)
+    {
+        Span<char> text = stackalloc char[Length];
+        prefix.AsSpan().CopyTo(text);
+        for (var i = Length - 1; i >= prefix.Length; i--)
+        {
+            text[i] = Alphabet[(int)(value & 31)];
+            value >>= 5;
+        }
+
+        return new string(text);
     }
 }

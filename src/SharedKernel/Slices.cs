@@ -34,6 +34,7 @@ public static class Slices
         services.AddScoped(p => new OutboxWriter(
             p.GetRequiredService<UnitOfWork>(), p.GetRequiredKeyedService<WakeUp>(typeof(OutboxWriter)), p.GetRequiredService<TimeProvider>()));
         services.AddHostedService<OutboxDispatcher>();
+        services.AddScoped<IScheduledJob, ClearOutPlatform>();
         return services;
     }
 

@@ -44,8 +44,8 @@ internal sealed class SchemaNames
     /// <summary>What every slice has is told apart by the slice; what only one has keeps its own name.</summary>
     private static string OfNested(string slice, string name) => name switch
     {
-        "Command" or "Body" => slice + "Request",
-        "Fields" => slice,
+        "Command" or "Body" or "Range" or "Rotation" => slice + "Request",
+        "Fields" or "Change" => slice,
         "Response" or "Item" or "Row" or "Line" => slice + name,
         _ => name,
     };

@@ -3,6 +3,8 @@ using VoicePlatform.Tenants.Data;
 using VoicePlatform.Tenants.Events;
 using VoicePlatform.Tenants.Features;
 using VoicePlatform.Tenants.Keys;
+using VoicePlatform.Tenants.Mail;
+using VoicePlatform.Tenants.Schedule;
 
 namespace VoicePlatform.Tenants;
 
@@ -21,14 +23,26 @@ public static class TenantModule
         builder.Services.AddAuthorization(ApiKeyAuthentication.AddScopePolicies);
 
         builder.Services.AddKeyedSingleton<WakeUp>(typeof(EventSequencer));
-        builder.Services.AddKeyedSingleton<WakeUp>(typeof(WebhookSender));
+        builder.Services.AddKeyedSingleton<WakeUp>(typeof(Replayer));
+        builder.Services.AddSingleton<DueLanes>();
+        builder.Services.AddSingleton<DeliveryQueue>();
+        builder.Services.AddSingleton<DeliveryAttempt>();
+        builder.Services.AddScoped<EventLog>();
+        builder.Services.AddScoped<WebhookHealth>();
         builder.Services.AddHostedService<EventSequencer>();
         builder.Services.AddHostedService<WebhookSender>();
+        builder.Services.AddHostedService<Replayer>();
         builder.Services.AddScoped<IGauges, WebhookMetrics>();
         builder.Services.AddSingleton<OutboundGuard>();
-        builder.Services.AddHttpClient(WebhookSender.ClientName)
-            .ConfigurePrimaryHttpMessageHandler(p => p.GetRequiredService<OutboundGuard>().NewHandler())
-            .SetHandlerLifetime(Timeout.InfiniteTimeSpan);
+
+        builder.Services.AddOptions<MailOptions>().Configure<IConfiguration>((o, c) => o.Read(c)).ValidateOnStart();
+        builder.Services.AddKeyedSingleton<WakeUp>(typeof(MailSender));
+        builder.Services.AddSingleton<SmtpPost>();
+        builder.Services.AddHostedService<MailSender>();
+
+        builder.Services.AddScoped<IScheduledJob, CheckWebhooks>();
+        builder.Services.AddScoped<IScheduledJob, ClearOutEvents>();
+        builder.Services.AddScoped<IScheduledJob, TellOfExpiringKeys>();
         builder.Services.AddHttpClient(TenantHttp.Client)
             .ConfigurePrimaryHttpMessageHandler(p => p.GetRequiredService<OutboundGuard>().NewHandler())
             .SetHandlerLifetime(Timeout.InfiniteTimeSpan);
@@ -71,11 +85,22 @@ public static class TenantModule
         var webhooks = app.MapGroup("/v1/webhooks").WithTags("Webhooks").RequireAuthorization(Scopes.Admin);
         CreateWebhook.Map(webhooks);
         ListWebhooks.Map(webhooks);
+        ListEventTypes.Map(webhooks);
+        GetWebhook.Map(webhooks);
+        UpdateWebhook.Map(webhooks);
         DeleteWebhook.Map(webhooks);
+        RotateWebhookSecret.Map(webhooks);
+        TestWebhook.Map(webhooks);
         ListDeliveries.Map(webhooks);
+        ReplayWebhook.Map(webhooks);
+
+        var deliveries = app.MapGroup("/v1/deliveries").WithTags("Webhooks").RequireAuthorization(Scopes.Admin);
+        GetDelivery.Map(deliveries);
+        ReplayDelivery.Map(deliveries);
 
         var events = app.MapGroup("/v1/events").WithTags("Events").RequireAuthorization(Scopes.Read);
         ListEvents.Map(events);
+        GetEvent.Map(events);
         return app;
     }
 }

@@ -22,6 +22,7 @@ internal sealed class Resources
     public const string Tool = "tol01kaz7m4qe3v9x2w5r8t6y1hk1";
     public const string User = "usr01kaz7m4qe3v9x2w5r8t6y1hm1";
     public const string Secret = "CRM_TOKEN";
+    public const string Event = "evt01kaz7m4qe3v9x2w5r8t6y1hn1";
     public const string Delivery = "dlv01kaz7m4qe3v9x2w5r8t6y1hj1";
 
     /// <summary>When the example's call is to be made: soon, whenever the tests run.</summary>
@@ -31,7 +32,7 @@ internal sealed class Resources
     private static readonly Dictionary<string, string> BySegment = new()
     {
         ["assistants"] = Assistant, ["trunks"] = Outbound, ["numbers"] = Number, ["calls"] = Call, ["sessions"] = Session, ["tenants"] = Tenant,
-        ["keys"] = Key, ["webhooks"] = Webhook, ["deliveries"] = Delivery, ["tools"] = Tool, ["users"] = User, ["secrets"] = Secret, ["update"] = Assistant, ["agent-settings"] = "device-0001", ["versions"] = "1",
+        ["keys"] = Key, ["webhooks"] = Webhook, ["deliveries"] = Delivery, ["events"] = Event, ["tools"] = Tool, ["users"] = User, ["secrets"] = Secret, ["update"] = Assistant, ["agent-settings"] = "device-0001", ["versions"] = "1",
     };
 
     private static int _count;
@@ -72,6 +73,7 @@ internal sealed class Resources
         await made.AddAsync(Session, "startSession", session => session["text_only"] = true);
         await made.MustAsync($"/v1/sessions/{made._real[Session]}/messages", new JsonObject { ["text"] = "I need an appointment." });
         await made.MustAsync("/v1/billing/topups", new JsonObject { ["tenant_id"] = tenant.TenantId, ["amount"] = 100_000_000, ["external_reference"] = $"resources-{unique}-{tenant.TenantId}" }, TestHost.AdminKey);
+        await made.FindAsync(Event, "/v1/events");
         await made.FindAsync(Delivery, $"/v1/webhooks/{made._real[Webhook]}/deliveries");
         return made;
     }

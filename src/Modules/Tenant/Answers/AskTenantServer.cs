@@ -7,40 +7,90 @@ namespace VoicePlatform.Tenants.Answers;
 
 internal sealed class AskTenantServerHandler(IHttpClientFactory clients, TimeProvider clock) : IRequestHandler<AskTenantServer, Result<TenantAnswer>>
 {
+    private const int MaxRedirects = 3;
+
     public async Task<Result<TenantAnswer>> Handle(AskTenantServer request, CancellationToken cancellationToken)
     {
         using var late = new CancellationTokenSource(request.AtMost, clock);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
         try
         {
-            using var message = new HttpRequestMessage(HttpMethod.Post, request.Url) { Content = new StringContent(request.BodyJson, Encoding.UTF8, "application/json") };
-            message.Headers.TryAddWithoutValidation("user-agent", "VoicePlatform");
-            using var response = await clients.CreateClient(WebhookSender.ClientName).SendAsync(message, HttpCompletionOption.ResponseHeadersRead, either.Token);
-            if (response.StatusCode is not HttpStatusCode.OK)
+            using var response = await SendAsync(request, either.Token);
+            if (!response.IsSuccessStatusCode)
             {
                 return TenantErrors.ServerAnswered((int)response.StatusCode);
             }
 
             await response.Content.LoadIntoBufferAsync(request.MaxAnswerBytes, either.Token);
-            return new TenantAnswer(await response.Content.ReadAsStringAsync(either.Token));
+            return new TenantAnswer(await response.Content.ReadAsStringAsync(either.Token), (int)response.StatusCode, response.Content.Headers.ContentType?.MediaType);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             return TenantErrors.ServerFailed($"no answer within {request.AtMost.TotalSeconds:0.#} s");
         }
-        catch (HttpRequestException e)
+        catch (Exception e) when (e is HttpRequestException or UriFormatException or NotSupportedException or InvalidOperationException or FormatException or IOException)
         {
-            return TenantErrors.ServerFailed(e.Message);
+            return TenantErrors.ServerFailed(DeliveryAttempt.Printable(e.Message.TrimEnd('.')));
         }
     }
+
+    /// <summary>Each step of a redirect is a request of its own, and passes the guard again. Headers of ours go to the first server only.</summary>
+    private async Task<HttpResponseMessage> SendAsync(AskTenantServer request, CancellationToken ct)
+    {
+        var client = clients.CreateClient(TenantHttp.Client);
+        var url = new Uri(request.Url, UriKind.Absolute);
+        var (method, body) = (new HttpMethod(request.Method), request.BodyJson);
+        for (var redirects = 0; ; redirects++)
+        {
+            using var message = new HttpRequestMessage(method, url);
+            message.Content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json");
+            message.Headers.TryAddWithoutValidation("user-agent", "VoicePlatform");
+            var isFirstServer = Uri.Compare(url, new Uri(request.Url), UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0;
+            foreach (var (name, value) in isFirstServer ? request.Headers ?? [] : [])
+            {
+                message.Headers.Remove(name);
+                if (!message.Headers.TryAddWithoutValidation(name, value))
+                {
+                    message.Content?.Headers.TryAddWithoutValidation(name, value);
+                }
+            }
+
+            var response = await client.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, ct);
+            if (!request.FollowsRedirects || !IsRedirect(response.StatusCode) || response.Headers.Location is not { } location)
+            {
+                return response;
+            }
+
+            using (response)
+            {
+                var next = new Uri(url, location);
+                if (redirects == MaxRedirects)
+                {
+                    throw new HttpRequestException($"it redirects more than {MaxRedirects} times");
+                }
+
+                if (next.Scheme != Uri.UriSchemeHttps && (next.Scheme != Uri.UriSchemeHttp || url.Scheme == Uri.UriSchemeHttps))
+                {
+                    throw new HttpRequestException("it redirects to an address that is less safe than its own");
+                }
+
+                url = next;
+                if (response.StatusCode is HttpStatusCode.SeeOther || (method == HttpMethod.Post && response.StatusCode is HttpStatusCode.Moved or HttpStatusCode.Found))
+                {
+                    (method, body) = (HttpMethod.Get, null);
+                }
+            }
+        }
+    }
+
+    private static bool IsRedirect(HttpStatusCode status) => status
+        is HttpStatusCode.Moved or HttpStatusCode.Found or HttpStatusCode.SeeOther or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect;
 }
 
 internal sealed class CheckTenantUrlHandler(OutboundGuard guard) : IRequestHandler<CheckTenantUrl, Result<UrlVerdict>>
 {
-    public Task<Result<UrlVerdict>> Handle(CheckTenantUrl request, CancellationToken cancellationToken) => Task.FromResult<Result<UrlVerdict>>(new UrlVerdict(
-        !Uri.TryCreate(request.Url, UriKind.Absolute, out var url) || url.Scheme is not ("https" or "http") || url.UserInfo.Length > 0
-            ? "It must be an absolute http or https URL without credentials."
-            : guard.RefusalOf(url)));
+    public Task<Result<UrlVerdict>> Handle(CheckTenantUrl request, CancellationToken cancellationToken) =>
+        Task.FromResult<Result<UrlVerdict>>(new UrlVerdict(guard.RefusalOf(request.Url)));
 }
 
 internal sealed class CheckTenantAddressHandler(OutboundGuard guard) : IRequestHandler<CheckTenantAddress, Result<UrlVerdict>>

@@ -8,6 +8,10 @@ internal sealed class TenantDb(DbContextOptions<TenantDb> options) : DbContext(o
     public DbSet<Secret> Secrets => Set<Secret>();
     public DbSet<Webhook> Webhooks => Set<Webhook>();
 
+    /// <summary>A webhook that is to be changed: whoever else wants to waits. Null when there is none (any more).</summary>
+    public async Task<Webhook?> LockWebhookAsync(string id, CancellationToken ct) =>
+        (await Webhooks.FromSql($"SELECT * FROM tenant.webhooks WHERE id = {id} AND deleted_at IS NULL FOR UPDATE").ToListAsync(ct)).SingleOrDefault();
+
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
         modelBuilder.HasDefaultSchema("tenant");
@@ -36,7 +40,12 @@ internal sealed class TenantDb(DbContextOptions<TenantDb> options) : DbContext(o
             secret.HasKey(x => new { x.TenantId, x.Name });
             secret.Property(x => x.Revision).IsConcurrencyToken();
         });
-        modelBuilder.Entity<Webhook>().ToTable("webhooks");
+        modelBuilder.Entity<Webhook>(webhook =>
+        {
+            webhook.ToTable("webhooks");
+            webhook.Property(w => w.Signing).HasConversion(s => s.ToString().ToLowerInvariant(), text => Enum.Parse<Signing>(text, true));
+            webhook.Property(w => w.DisabledReason).HasConversion(r => r.ToString()!.ToLowerInvariant(), text => Enum.Parse<DisabledReason>(text, true));
+        });
         modelBuilder.UseSnakeCaseColumns();
     }
 }

@@ -12,6 +12,9 @@ internal sealed partial class EventSequencer(
     private const int Batch = 1000;
     private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(1);
 
+    // Many commits, one round trip.
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(20);
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         while (!stoppingToken.IsCancellationRequested)
@@ -23,6 +26,7 @@ internal sealed partial class EventSequencer(
                 }
 
                 await wakeUp.WaitAsync(PollInterval, clock, stoppingToken);
+                await Task.Delay(Pace, clock, stoppingToken);
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
             {
@@ -38,28 +42,9 @@ internal sealed partial class EventSequencer(
 
     private async Task<int> NumberSomeAsync(CancellationToken ct)
     {
-        await using var connection = await source.OpenConnectionAsync(ct);
-        await using var transaction = await connection.BeginTransactionAsync(ct);
-        await using (var tryLock = new NpgsqlCommand("SELECT pg_try_advisory_xact_lock(hashtext('tenant.sequencer'))", connection, transaction))
-        {
-            if (await tryLock.ExecuteScalarAsync(ct) is not true)
-            {
-                return 0;
-            }
-        }
-
-        // Only the holder of the lock numbers, and it takes what is committed now: later commits get later numbers.
-        await using var number = new NpgsqlCommand(
-            """
-            UPDATE tenant.events e SET position = n.position
-            FROM (SELECT id, nextval('tenant.event_position') AS position
-                  FROM (SELECT id FROM tenant.events WHERE position IS NULL ORDER BY id LIMIT $1) waiting) n
-            WHERE e.id = n.id
-            """, connection, transaction);
+        await using var number = source.CreateCommand("SELECT tenant.number_events($1)");
         number.Parameters.Add(new() { Value = Batch });
-        var count = await number.ExecuteNonQueryAsync(ct);
-        await transaction.CommitAsync(ct);
-        return count;
+        return (int)(await number.ExecuteScalarAsync(ct))!;
     }
 
     [LoggerMessage(LogLevel.Error, "Numbering events failed")]

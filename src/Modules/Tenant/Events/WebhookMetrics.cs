@@ -21,8 +21,8 @@ internal sealed class WebhookMetrics(NpgsqlDataSource source, TimeProvider clock
         await using var connection = await source.OpenConnectionAsync(ct);
         var (due, waiting) = await connection.QuerySingleAsync<(long, long)>(new(
             """
-            SELECT (SELECT count(*) FROM (SELECT FROM tenant.deliveries WHERE status = 'pending' AND next_attempt_at <= @now LIMIT @MostCounted) d),
-                   (SELECT count(*) FROM (SELECT FROM tenant.deliveries WHERE status = 'pending' AND next_attempt_at > @now LIMIT @MostCounted) w)
+            SELECT (SELECT count(*) FROM (SELECT FROM tenant.delivery_queue WHERE due_at <= @now LIMIT @MostCounted) d),
+                   (SELECT count(*) FROM (SELECT FROM tenant.delivery_queue WHERE due_at > @now LIMIT @MostCounted) w)
             """,
             new { now = clock.GetUtcNow(), MostCounted }, cancellationToken: ct));
         return [new("voiceplatform.webhook.pending", What, ("state", "due"), due), new("voiceplatform.webhook.pending", What, ("state", "waiting"), waiting)];

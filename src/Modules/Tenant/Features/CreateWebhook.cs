@@ -7,41 +7,34 @@ namespace VoicePlatform.Tenants.Features;
 internal static class CreateWebhook
 {
     public static void Map(RouteGroupBuilder webhooks) => webhooks
-        .MapPost("/", async (Command command, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(command, ct)).ToHttp(r => TypedResults.Json(r, Json.Options, statusCode: StatusCodes.Status201Created)))
+        .MapPost("/", async (Command command, HttpContext http, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(command, ct)).ToHttp(r => WebhookView.Answer(r, http, StatusCodes.Status201Created)))
         .WithName(nameof(CreateWebhook))
-        .Produces<Response>(StatusCodes.Status201Created);
+        .Produces<WebhookView>(StatusCodes.Status201Created);
 
     /// <param name="EventTypes">Which events to send; none is all.</param>
-    public sealed record Command(string? Url, IReadOnlyList<string>? EventTypes = null) : ICommand<Response>;
-
-    public sealed record Response(string Id, string Url, IReadOnlyList<string> EventTypes, string Secret, DateTimeOffset CreatedAt);
+    public sealed record Command(string? Url, IReadOnlyList<string>? EventTypes = null, string? Description = null, Signing Signing = Signing.Hmac) : ICommand<WebhookView>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
-        public Validator()
+        public Validator(OutboundGuard guard)
         {
-            RuleFor(c => c.Url).NotEmpty().MaximumLength(Webhook.UrlMaxLength)
-                .Must(u => Uri.TryCreate(u, UriKind.Absolute, out var uri) && uri.Scheme is "https" or "http" && uri.UserInfo.Length == 0)
-                .WithMessage("'url' must be an absolute http or https URL without credentials.");
-            RuleForEach(c => c.EventTypes).NotNull().Matches("^[a-z_]+(\\.[a-z_]+)*$").MaximumLength(100);
-            RuleFor(c => c.EventTypes).Must(t => t is not { Count: > 50 }).WithMessage("'event_types' may name up to 50 types.");
+            RuleFor(c => c.Url).NotEmpty().IsReceiver(guard);
+            this.AreEventFilters(c => c.EventTypes);
+            RuleFor(c => c.Description).MaximumLength(Webhook.DescriptionMaxLength);
         }
     }
 
-    internal sealed class Handler(TenantDb db, Caller caller, SecretBox box, OutboundGuard guard, TimeProvider clock) : IRequestHandler<Command, Result<Response>>
+    internal sealed class Handler(TenantDb db, Caller caller, SecretBox box, AuditLog audit, TimeProvider clock) : IRequestHandler<Command, Result<WebhookView>>
     {
-        public async Task<Result<Response>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<WebhookView>> Handle(Command command, CancellationToken cancellationToken)
         {
-            if (guard.RefusalOf(new Uri(command.Url!)) is { } refusal)
-            {
-                return Error.Field("url", "not_allowed", refusal);
-            }
-
-            var (webhook, secret) = Webhook.Register(caller.TenantId, command.Url!, command.EventTypes ?? [], box, clock.GetUtcNow());
+            var now = clock.GetUtcNow();
+            var (webhook, secret) = Webhook.Register(caller.TenantId, command.Url!, command.Description ?? "", command.EventTypes ?? [], command.Signing, box, now);
             db.Webhooks.Add(webhook);
             await db.SaveChangesAsync(cancellationToken);
-            return new Response(webhook.Id, webhook.Url, webhook.EventTypes, secret, webhook.CreatedAt);
+            await audit.NoteAsync("webhook.created", webhook.Id, new { webhook.Url, webhook.EventTypes, webhook.Signing }, cancellationToken);
+            return WebhookView.Of(webhook, now, secret);
         }
     }
 }

@@ -2,30 +2,34 @@ using VoicePlatform.Tenants.Data;
 
 namespace VoicePlatform.Tenants.Features;
 
-/// <summary>Nothing is sent to it any more.</summary>
+/// <summary>Nothing is sent to it any more, what is on its way included.</summary>
 internal static class DeleteWebhook
 {
     public static void Map(RouteGroupBuilder webhooks) => webhooks
-        .MapDelete("/{id}", async (string id, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Command(id), ct)).ToHttp(_ => TypedResults.NoContent()))
+        .MapDelete("/{id}", async (string id, HttpContext http, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(new Command(id, Etag.Wanted(http)), ct)).ToHttp(_ => TypedResults.NoContent()))
         .WithName(nameof(DeleteWebhook))
         .Produces(StatusCodes.Status204NoContent);
 
-    public sealed record Command(string WebhookId) : ICommand<Done>;
+    public sealed record Command(string WebhookId, string IfMatch) : ICommand<Done>;
 
-    internal sealed class Handler(TenantDb db, Caller caller, TimeProvider clock) : IRequestHandler<Command, Result<Done>>
+    internal sealed class Handler(TenantDb db, Caller caller, AuditLog audit, TimeProvider clock) : IRequestHandler<Command, Result<Done>>
     {
         public async Task<Result<Done>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var webhook = await db.Webhooks.SingleOrDefaultAsync(
-                w => w.Id == command.WebhookId && w.TenantId == caller.TenantId && w.DeletedAt == null, cancellationToken);
-            if (webhook is null)
+            if (await db.LockWebhookAsync(command.WebhookId, cancellationToken) is not { } webhook || webhook.TenantId != caller.TenantId)
             {
                 return TenantErrors.WebhookNotFound;
             }
 
+            if (Etag.Refusal(command.IfMatch, webhook.Revision) is { } changed)
+            {
+                return changed;
+            }
+
             webhook.Delete(clock.GetUtcNow());
             await db.SaveChangesAsync(cancellationToken);
+            await audit.NoteAsync("webhook.deleted", webhook.Id, new { webhook.Url }, cancellationToken);
             return default(Done);
         }
     }

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Dapper;
 
 namespace VoicePlatform.Tenants.Features;
@@ -9,17 +8,16 @@ internal static class ListEvents
     private const int MaxWaitingRows = 100;
 
     public static void Map(RouteGroupBuilder events) => events
-        .MapGet("/", async (long? after, int? limit, Caller caller, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Query(caller.TenantId, after ?? 0, limit ?? MaxWaitingRows), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+        .MapGet("/", async (long? after, int? limit, string? type, string? subject_id, Caller caller, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(new Query(caller.TenantId, after ?? 0, limit ?? MaxWaitingRows, type, subject_id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
         .WithName(nameof(ListEvents))
         .Produces<Response>();
 
-    public sealed record Query(string TenantId, long After, int Limit) : IRequest<Result<Response>>;
+    /// <param name="Type">Only this type, or all of a kind ("call.*").</param>
+    public sealed record Query(string TenantId, long After, int Limit, string? Type, string? SubjectId) : IRequest<Result<Response>>;
 
     /// <param name="NextCursor">Goes into ?after= for what comes next; stays the same while nothing does.</param>
-    public sealed record Response(IReadOnlyList<Event> Data, bool HasMore, long NextCursor);
-
-    public sealed record Event(string Id, string Type, DateTimeOffset CreatedAt, int Sequence, string SubjectId, JsonElement Data);
+    public sealed record Response(IReadOnlyList<EventView> Data, bool HasMore, long NextCursor);
 
     internal sealed class Handler(UnitOfWork unit) : IRequestHandler<Query, Result<Response>>
     {
@@ -30,29 +28,22 @@ internal static class ListEvents
                 return Error.Field("limit", "out_of_range", $"'limit' must be from 1 to {MaxWaitingRows}.");
             }
 
-            var rows = (await (await unit.OpenAsync(cancellationToken)).QueryAsync<Row>(new(
-                """
-                SELECT id, type, created_at, sequence, subject_id, data, position FROM tenant.events
-                WHERE tenant_id = @TenantId AND position > @After ORDER BY position LIMIT @Limit + 1
+            if (request is { Type.Length: > 100 } or { SubjectId.Length: > 64 })
+            {
+                return Error.Field(request.Type is { Length: > 100 } ? "type" : "subject_id", "too_long", "There is no such event.");
+            }
+
+            var bySubject = request.SubjectId is null ? "" : "AND subject_id = @SubjectId";
+            var byType = request.Type is null ? "" : request.Type.EndsWith(".*", StringComparison.Ordinal) ? "AND split_part(type, '.', 1) || '.*' = @Type" : "AND type = @Type";
+            var rows = (await (await unit.OpenAsync(cancellationToken)).QueryAsync<EventView.Row>(new(
+                $"""
+                SELECT {EventView.Columns} FROM tenant.events
+                WHERE tenant_id = @TenantId AND position > @After {bySubject} {byType} ORDER BY position LIMIT @Limit + 1
                 """,
                 request,
                 cancellationToken: cancellationToken))).ToList();
-            var page = rows.Take(request.Limit).ToList();
-            return new Response(
-                page.ConvertAll(r => new Event(r.Id, r.Type, r.CreatedAt, r.Sequence, r.SubjectId, Json.Read<JsonElement>(r.Data))),
-                rows.Count > request.Limit,
-                page.Count > 0 ? page[^1].Position : request.After);
-        }
-
-        private sealed record Row
-        {
-            public required string Id { get; init; }
-            public required string Type { get; init; }
-            public DateTimeOffset CreatedAt { get; init; }
-            public int Sequence { get; init; }
-            public required string SubjectId { get; init; }
-            public required string Data { get; init; }
-            public long Position { get; init; }
+            var page = rows.Take(request.Limit).Select(r => r.View).ToList();
+            return new Response(page, rows.Count > request.Limit, page.Count > 0 ? page[^1].Position!.Value : request.After);
         }
     }
 }

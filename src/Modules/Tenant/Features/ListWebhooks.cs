@@ -9,15 +9,13 @@ internal static class ListWebhooks
         .MapGet("/", async (int? limit, string? starting_after, Caller caller, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new Query(caller.TenantId, new(limit, starting_after)), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
         .WithName(nameof(ListWebhooks))
-        .Produces<Page<Item>>();
+        .Produces<Page<WebhookView>>();
 
-    public sealed record Query(string TenantId, PageQuery Page) : IRequest<Result<Page<Item>>>;
+    public sealed record Query(string TenantId, PageQuery Page) : IRequest<Result<Page<WebhookView>>>;
 
-    public sealed record Item(string Id, string Url, IReadOnlyList<string> EventTypes, DateTimeOffset CreatedAt, DateTimeOffset? DisabledAt);
-
-    internal sealed class Handler(TenantDb db) : IRequestHandler<Query, Result<Page<Item>>>
+    internal sealed class Handler(TenantDb db, TimeProvider clock) : IRequestHandler<Query, Result<Page<WebhookView>>>
     {
-        public async Task<Result<Page<Item>>> Handle(Query request, CancellationToken cancellationToken)
+        public async Task<Result<Page<WebhookView>>> Handle(Query request, CancellationToken cancellationToken)
         {
             if (request.Page.Refusal is { } refusal)
             {
@@ -29,9 +27,9 @@ internal static class ListWebhooks
                 .Where(w => w.TenantId == request.TenantId && w.DeletedAt == null && (after == null || string.Compare(w.Id, after) < 0))
                 .OrderByDescending(w => w.Id)
                 .Take(request.Page.Rows + 1)
-                .Select(w => new Item(w.Id, w.Url, w.EventTypes, w.CreatedAt, w.DisabledAt))
                 .ToListAsync(cancellationToken);
-            return Page<Item>.Of(rows, request.Page.Rows, w => w.Id);
+            var now = clock.GetUtcNow();
+            return Page<WebhookView>.Of(rows.ConvertAll(w => WebhookView.Of(w, now)), request.Page.Rows, w => w.Id);
         }
     }
 }

@@ -1,0 +1,50 @@
+namespace VoicePlatform.Tenants.Events;
+
+/// <summary>What a tenant can be told.</summary>
+/// <param name="Subject">What its subject_id names.</param>
+/// <param name="Example">Its data, as JSON.</param>
+internal sealed record EventType(string Name, string Description, string Subject, string Example);
+
+/// <summary>The published catalogue. Names are public API and never change; fields are only added.</summary>
+internal static class EventTypes
+{
+    public const string WebhookTest = "webhook.test";
+    public const string WebhookFailing = "webhook.failing";
+    public const string WebhookRecovered = "webhook.recovered";
+    public const string WebhookDisabled = "webhook.disabled";
+    public const string KeyExpiring = "key.expiring";
+
+    private const string Call =
+        """
+        {"id":"cal01k0z5m3ve7f8bqv2n9d4s6xth","status":"STATUS","direction":"outbound","assistant_id":"ast01k0z5kq1rf0v9d1m3b7c5e8gj","assistant_version":3,"trunk_id":"trk01k0z5kw2te6g9b3n7c5d1f4hm","from_number":"+15550100","to_number":"+15550177","test":false,"created_at":"2026-03-01T09:00:00.000Z","attempts":1,"metadata":{"order":"4711"},"variables":{}
+        """;
+
+    public static readonly IReadOnlyList<EventType> All =
+    [
+        new("session.completed", "A conversation is over, by browser, text or telephone: transcript, usage and cost.", "session",
+            """{"session_id":"ses01k0z5n1w2b4d6f8h0j2m4p6r8","assistant_id":"ast01k0z5kq1rf0v9d1m3b7c5e8gj","assistant_version":3,"channel":"voice","created_at":"2026-03-01T09:00:00.000Z","started_at":"2026-03-01T09:00:01.200Z","ended_at":"2026-03-01T09:02:31.700Z","duration_s":150.5,"ended_reason":"user_ended","metadata":{},"transcript":[{"speaker":"agent","text":"Hello!","started_at":"2026-03-01T09:00:01.400Z","ended_at":"2026-03-01T09:00:02.100Z","interrupted":false,"turn":0}],"usage":[],"cost":{"amount":125000,"unit":"micro_credit","transaction_id":"txn01k0z5r8s7t6v5w4x3y2z1a0bc","lines":[]}}"""),
+        new("call.queued", "A call waits to be dialled.", "call", Call.Replace("STATUS", "queued", StringComparison.Ordinal) + "}"),
+        new("call.answered", "Somebody, or something, took the call.", "call", Call.Replace("STATUS", "in_progress", StringComparison.Ordinal) + ""","answered_at":"2026-03-01T09:00:07.000Z"}"""),
+        new("call.completed", "The call is over, however it ended; the outcome is in status, cause and fault.", "call",
+            Call.Replace("STATUS", "completed", StringComparison.Ordinal) + ""","answered_at":"2026-03-01T09:00:07.000Z","ended_at":"2026-03-01T09:01:37.000Z","duration_s":90.0,"billable_s":90,"transcript":[],"usage":[],"cost":{"amount":150000,"unit":"micro_credit","lines":[]}}"""),
+        new("recording.ready", "The recording of a call can be fetched.", "call",
+            """{"call_id":"cal01k0z5m3ve7f8bqv2n9d4s6xth","recording":{"url":"https://voice.example.com/recordings/…","status":"ready","duration_s":88.2,"size":412345},"error":null}"""),
+        new("recording.failed", "A call could not be recorded, and why.", "call",
+            """{"call_id":"cal01k0z5m3ve7f8bqv2n9d4s6xth","recording":{"url":"https://voice.example.com/recordings/…","status":"failed"},"error":"The storage did not answer."}"""),
+        new(WebhookTest, "Asked for with POST /v1/webhooks/{id}/test; sent to that webhook only.", "webhook", """{"webhook_id":"whk01k0z5s9a8b7c6d5e4f3g2h1jk"}"""),
+        new(WebhookFailing, "Nothing has arrived at a webhook for a day.", "webhook",
+            """{"webhook_id":"whk01k0z5s9a8b7c6d5e4f3g2h1jk","url":"https://example.com/hook","failing_since":"2026-03-01T09:00:00.000Z"}"""),
+        new(WebhookRecovered, "A webhook that was announced as failing takes deliveries again.", "webhook",
+            """{"webhook_id":"whk01k0z5s9a8b7c6d5e4f3g2h1jk","url":"https://example.com/hook"}"""),
+        new(WebhookDisabled, "Nothing is sent to a webhook any more: it answered 410 (gone), or nothing arrived for five days (failing).", "webhook",
+            """{"webhook_id":"whk01k0z5s9a8b7c6d5e4f3g2h1jk","url":"https://example.com/hook","reason":"failing","failing_since":"2026-03-01T09:00:00.000Z"}"""),
+        new(KeyExpiring, "An API key expires within seven days.", "key",
+            """{"key_id":"key01k0z5t7u6v5w4x3y2z1a0b9cd","name":"CRM","expires_at":"2026-03-08T09:00:00.000Z"}"""),
+    ];
+
+    private static readonly HashSet<string> Filters =
+        [.. All.Select(t => t.Name), .. All.Select(t => t.Name.Split('.')[0] + ".*")];
+
+    /// <summary>Whether a webhook may ask for it: a type, or all of a kind ("call.*").</summary>
+    public static bool IsFilter(string? text) => text is not null && Filters.Contains(text);
+}
