@@ -1,7 +1,7 @@
 namespace VoicePlatform.SharedKernel;
 
 /// <summary>The time that figures are asked about: from (included) to (excluded), in UTC.</summary>
-public sealed record Period(DateTimeOffset From, DateTimeOffset To)
+public sealed record Period(DateTimeOffset From, DateTimeOffset To, GroupBy GroupBy)
 {
     /// <summary>The longest that may be asked about at once.</summary>
     public const int MaxDays = 92;
@@ -9,10 +9,10 @@ public sealed record Period(DateTimeOffset From, DateTimeOffset To)
     /// <summary>What is looked at when nothing is said.</summary>
     public const int DefaultDays = 30;
 
-    public static Result<Period> Of(DateTimeOffset? from, DateTimeOffset? to, GroupBy groupBy, DateTimeOffset now)
+    public static Result<Period> Of(DateTimeOffset? from, DateTimeOffset? to, string? groupBy, DateTimeOffset now)
     {
-        // The framework reads numbers as words of an enum too, and takes any.
-        if (!Enum.IsDefined(groupBy))
+        GroupBy? group = groupBy switch { null or "day" => GroupBy.Day, "assistant" => GroupBy.Assistant, "number" => GroupBy.Number, _ => null };
+        if (group is null)
         {
             return Error.Field("group_by", "unknown", "'group_by' must be one of day, assistant, number.");
         }
@@ -26,7 +26,7 @@ public sealed record Period(DateTimeOffset From, DateTimeOffset To)
         var start = from?.ToUniversalTime() ?? end.AddDays(-DefaultDays);
         return start >= end ? Error.Field("from", "out_of_range", "'from' must be before 'to'.")
             : end - start > TimeSpan.FromDays(MaxDays) ? Error.Field("from", "out_of_range", $"'from' and 'to' may be {MaxDays} days apart.")
-            : new Period(start, end);
+            : new Period(start, end, group.Value);
     }
 }
 

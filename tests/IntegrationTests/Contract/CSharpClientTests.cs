@@ -90,7 +90,7 @@ internal sealed class CSharpClientTests
         Assert.That(lines.Select(l => l.Text), Is.EqualTo(new[] { "What is my name?", "Your name is Ada." }));
         Assert.That((await receiver.NextAsync()).Json["type"]!.GetValue<string>(), Is.EqualTo("session.completed"));
 
-        var usage = await _client.GetUsageAnalyticsAsync(groupBy: GroupBy.Assistant);
+        var usage = await _client.GetUsageAnalyticsAsync(groupBy: "assistant");
         Assert.That((usage.Data.Single().Group, usage.Data.Single().Sessions, usage.Total.Cost), Is.EqualTo((assistant.Id, 1L, 10_000L)));
     }
 

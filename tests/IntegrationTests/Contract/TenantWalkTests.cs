@@ -49,7 +49,7 @@ internal sealed class TenantWalkTests
         var before = await LookAsync(_mine);
         foreach (var route in _document.Operations.Where(o => o.Example is not null && o.Scope is not (null or "platform")))
         {
-            foreach (var (example, mine) in _mine.Ids.Where(id => route.Example!.ToJsonString().Contains(id.Key, StringComparison.Ordinal)))
+            foreach (var (example, mine) in _mine.Ids.Where(id => id.Key != Resources.Secret && route.Example!.ToJsonString().Contains(id.Key, StringComparison.Ordinal)))
             {
                 tried++;
                 var body = _theirs.Real(route.Example)!.ToJsonString().Replace(_theirs.Ids[example], mine, StringComparison.Ordinal);

@@ -9,12 +9,12 @@ internal static class GetCallAnalytics
 
     public static void Map(RouteGroupBuilder analytics) => analytics
         .MapGet("/calls", async (
-            DateTimeOffset? from, DateTimeOffset? to, GroupBy? group_by, string? assistant_id, Caller caller, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Query(caller.TenantId, from, to, group_by ?? GroupBy.Day, assistant_id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+            DateTimeOffset? from, DateTimeOffset? to, string? group_by, string? assistant_id, Caller caller, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(new Query(caller.TenantId, from, to, group_by, assistant_id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
         .WithName(nameof(GetCallAnalytics))
         .Produces<Response>();
 
-    public sealed record Query(string TenantId, DateTimeOffset? From, DateTimeOffset? To, GroupBy GroupBy, string? AssistantId) : IRequest<Result<Response>>;
+    public sealed record Query(string TenantId, DateTimeOffset? From, DateTimeOffset? To, string? GroupBy, string? AssistantId) : IRequest<Result<Response>>;
 
     public sealed record Response(DateTimeOffset From, DateTimeOffset To, GroupBy GroupBy, IReadOnlyList<CallFigures> Data, CallFigures Total);
 
@@ -61,12 +61,12 @@ internal static class GetCallAnalytics
                 return period.Error;
             }
 
-            var key = request.GroupBy switch
+            var key = period.Value.GroupBy switch
             {
                 GroupBy.Day => "to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
                 GroupBy.Assistant => "assistant_id",
                 GroupBy.Number => "CASE direction WHEN 'inbound' THEN to_number ELSE from_number END",
-                _ => throw new ArgumentOutOfRangeException(nameof(request), request.GroupBy, null),
+                _ => throw new ArgumentOutOfRangeException(nameof(request), period.Value.GroupBy, null),
             };
 
             // Index calls_by_time. The total comes from the same rows, so that it is the total of what is shown.
@@ -90,7 +90,7 @@ internal static class GetCallAnalytics
                 """,
                 new { request.TenantId, period.Value.From, period.Value.To, request.AssistantId, MaxRows = MaxGroups + 1 },
                 cancellationToken: cancellationToken))).ToList();
-            return new Response(period.Value.From, period.Value.To, request.GroupBy, rows.Skip(1).ToList(), rows[0]);
+            return new Response(period.Value.From, period.Value.To, period.Value.GroupBy, rows.Skip(1).ToList(), rows[0]);
         }
     }
 }

@@ -11,12 +11,12 @@ internal static class GetLatencyAnalytics
 
     public static void Map(RouteGroupBuilder analytics) => analytics
         .MapGet("/latency", async (
-            DateTimeOffset? from, DateTimeOffset? to, GroupBy? group_by, string? assistant_id, Caller caller, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Query(caller.TenantId, from, to, group_by ?? GroupBy.Day, assistant_id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+            DateTimeOffset? from, DateTimeOffset? to, string? group_by, string? assistant_id, Caller caller, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(new Query(caller.TenantId, from, to, group_by, assistant_id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
         .WithName(nameof(GetLatencyAnalytics))
         .Produces<Response>();
 
-    public sealed record Query(string TenantId, DateTimeOffset? From, DateTimeOffset? To, GroupBy GroupBy, string? AssistantId) : IRequest<Result<Response>>;
+    public sealed record Query(string TenantId, DateTimeOffset? From, DateTimeOffset? To, string? GroupBy, string? AssistantId) : IRequest<Result<Response>>;
 
     public sealed record Response(DateTimeOffset From, DateTimeOffset To, GroupBy GroupBy, IReadOnlyList<LatencyFigures> Data, LatencyFigures Total);
 
@@ -55,7 +55,7 @@ internal static class GetLatencyAnalytics
             await using var query = await (await unit.OpenAsync(cancellationToken)).ExecuteReaderAsync(new(
                 $"""
                 WITH seen AS (
-                  SELECT {SessionGroups.Key(request.GroupBy)} AS grp, t.* FROM session.sessions s JOIN session.turns t ON t.session_id = s.id
+                  SELECT {SessionGroups.Key(period.Value.GroupBy)} AS grp, t.* FROM session.sessions s JOIN session.turns t ON t.session_id = s.id
                   WHERE s.tenant_id = @TenantId AND s.created_at >= @From AND s.created_at < @To AND (@AssistantId IS NULL OR s.assistant_id = @AssistantId))
                 SELECT grp, count(*) AS turns, count(*) FILTER (WHERE interrupted) AS interrupted {Percentile}
                 FROM seen GROUP BY GROUPING SETS ((grp), ()) ORDER BY grouping(grp) DESC, grp LIMIT @MaxRows
@@ -69,7 +69,7 @@ internal static class GetLatencyAnalytics
                 rows.Add(new(query.IsDBNull(0) ? null : query.GetString(0), query.GetInt64(1), query.GetInt64(2), stages[0], stages[1], stages[2], stages[3], stages[4]));
             }
 
-            return new Response(period.Value.From, period.Value.To, request.GroupBy, rows.Skip(1).ToList(), rows[0]);
+            return new Response(period.Value.From, period.Value.To, period.Value.GroupBy, rows.Skip(1).ToList(), rows[0]);
         }
 
         private static Percentiles Read(System.Data.Common.DbDataReader row, int column)

@@ -9,12 +9,12 @@ internal static class GetUsageAnalytics
 
     public static void Map(RouteGroupBuilder analytics) => analytics
         .MapGet("/usage", async (
-            DateTimeOffset? from, DateTimeOffset? to, GroupBy? group_by, string? assistant_id, Caller caller, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Query(caller.TenantId, from, to, group_by ?? GroupBy.Day, assistant_id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+            DateTimeOffset? from, DateTimeOffset? to, string? group_by, string? assistant_id, Caller caller, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(new Query(caller.TenantId, from, to, group_by, assistant_id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
         .WithName(nameof(GetUsageAnalytics))
         .Produces<Response>();
 
-    public sealed record Query(string TenantId, DateTimeOffset? From, DateTimeOffset? To, GroupBy GroupBy, string? AssistantId) : IRequest<Result<Response>>;
+    public sealed record Query(string TenantId, DateTimeOffset? From, DateTimeOffset? To, string? GroupBy, string? AssistantId) : IRequest<Result<Response>>;
 
     public sealed record Response(DateTimeOffset From, DateTimeOffset To, GroupBy GroupBy, IReadOnlyList<UsageFigures> Data, UsageFigures Total);
 
@@ -41,7 +41,7 @@ internal static class GetUsageAnalytics
             var rows = (await (await unit.OpenAsync(cancellationToken)).QueryAsync<Row>(new(
                 $"""
                 WITH seen AS (
-                  SELECT {SessionGroups.Key(request.GroupBy)} AS grp, s.id, s.started_at, s.ended_at, s.cost FROM session.sessions s
+                  SELECT {SessionGroups.Key(period.Value.GroupBy)} AS grp, s.id, s.started_at, s.ended_at, s.cost FROM session.sessions s
                   WHERE s.tenant_id = @TenantId AND s.created_at >= @From AND s.created_at < @To AND (@AssistantId IS NULL OR s.assistant_id = @AssistantId)),
                 figures AS (
                   SELECT grp, grouping(grp) AS is_total, count(*) AS sessions, coalesce(round(sum(extract(epoch FROM ended_at - started_at))::numeric, 3), 0)::float8 AS duration_s,
@@ -58,7 +58,7 @@ internal static class GetUsageAnalytics
                 """,
                 new { request.TenantId, period.Value.From, period.Value.To, request.AssistantId, MaxRows = MaxGroups + 1 },
                 cancellationToken: cancellationToken))).Select(r => new UsageFigures(r.Group, r.Sessions, r.DurationS, r.Cost, Credits.Unit, Json.Read<List<UsageOf>>(r.Components))).ToList();
-            return new Response(period.Value.From, period.Value.To, request.GroupBy, rows.Skip(1).ToList(), rows[0]);
+            return new Response(period.Value.From, period.Value.To, period.Value.GroupBy, rows.Skip(1).ToList(), rows[0]);
         }
 
         private sealed record Row
