@@ -138,7 +138,7 @@ internal sealed class Settings
     {
         try
         {
-            var builder = new NpgsqlDataSourceBuilder(ToKeywords(connectionString));
+            var builder = new NpgsqlDataSourceBuilder(ToKeywords(connectionString)) { Name = "voiceplatform" };
 
             // A database that hangs is known within seconds, unless the operator says otherwise; what may take long says so where it is asked.
             builder.ConnectionStringBuilder.Timeout = Given("Timeout") ? builder.ConnectionStringBuilder.Timeout : 5;

@@ -18,6 +18,7 @@ public static class SessionModule
         builder.Services.AddSlices(typeof(SessionModule).Assembly);
         builder.Services.AddModuleDb<SessionDb>(options => new SessionDb(options));
         builder.Services.AddHttpClient<LiveKitApi>();
+        builder.Services.AddScoped<IGauges, SessionMetrics>();
         builder.Services.AddSingleton(p => new WebhookReceiver(new TokenVerifier(p.GetRequiredService<LiveKitServer>().Key, p.GetRequiredService<TimeProvider>())));
         builder.Services.AddScoped<SessionRooms>();
         builder.Services.AddHostedService<SessionSweeper>();
@@ -46,6 +47,10 @@ public static class SessionModule
         GetTurns.Map(reading);
         GetUsage.Map(reading);
         GetNotes.Map(reading);
+
+        var analytics = app.MapGroup("/v1/analytics").WithTags("Analytics").RequireAuthorization(Scopes.Read);
+        GetLatencyAnalytics.Map(analytics);
+        GetUsageAnalytics.Map(analytics);
 
         IssueToken.Map(app);
         StartVoiceSession004.Map(app);

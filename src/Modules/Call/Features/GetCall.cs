@@ -3,6 +3,7 @@ using VoicePlatform.Calls.Recording;
 
 namespace VoicePlatform.Calls.Features;
 
+/// <summary>A call, as it stands or as it ended.</summary>
 internal static class GetCall
 {
     public static void Map(RouteGroupBuilder calls) => calls

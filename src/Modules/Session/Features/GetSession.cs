@@ -2,6 +2,7 @@ using VoicePlatform.Sessions.Data;
 
 namespace VoicePlatform.Sessions.Features;
 
+/// <summary>A session, as it stands or as it ended.</summary>
 internal static class GetSession
 {
     public static void Map(RouteGroupBuilder sessions) => sessions

@@ -13,7 +13,7 @@ internal static class CreateWebhook
         .Produces<WebhookView>(StatusCodes.Status201Created);
 
     /// <param name="EventTypes">Which events to send; none is all.</param>
-    public sealed record Command(string? Url, IReadOnlyList<string>? EventTypes, string? Description = null, Signing Signing = Signing.Hmac) : ICommand<WebhookView>;
+    public sealed record Command(string? Url, IReadOnlyList<string>? EventTypes = null, string? Description = null, Signing Signing = Signing.Hmac) : ICommand<WebhookView>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {

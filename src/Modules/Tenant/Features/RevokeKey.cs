@@ -2,7 +2,7 @@ using VoicePlatform.Tenants.Data;
 
 namespace VoicePlatform.Tenants.Features;
 
-/// <summary>Takes effect with the next request that shows the key.</summary>
+/// <summary>Revokes a key. Takes effect with the next request that shows the key.</summary>
 internal static class RevokeKey
 {
     public static void Map(RouteGroupBuilder keys) => keys
