@@ -40,6 +40,10 @@ internal sealed record Settings003(
             ? Error.Field("assistant_end_call_url", "invalid", "'assistant_end_call_url' must be an absolute http or https URL.")
         : null;
 
+    /// <summary>The address that is told of the end must be one that the platform may reach.</summary>
+    public Task<Error?> RefusalOfUrlAsync(IMediator mediator, CancellationToken ct) =>
+        mediator.RefusalOfUrlAsync(string.IsNullOrEmpty(AssistantEndCallUrl) ? null : AssistantEndCallUrl, "assistant_end_call_url", ct);
+
     public JsonElement ToDocument()
     {
         var document = ToPatch(AssistantTtsModel!);
