@@ -57,7 +57,7 @@ internal sealed class ToolTests
     [TestCase("""{"webhook":{"url":"http://169.254.169.254/latest"}}""", "webhook.url")]
     [TestCase("""{"webhook":{"url":"ftp://example.com"}}""", "webhook.url")]
     [TestCase("""{"webhook":{"url":"https://example.com","headers":{"Host":"x"}}}""", "webhook.headers.host")]
-    [TestCase("""{"webhook":{"url":"https://example.com","headers":{"Content-Language":"x"}}}""", "webhook.headers._content-_language")]
+    [TestCase("""{"webhook":{"url":"https://example.com","headers":{"Content-Language":"x"}}}""", "webhook.headers.content-language")]
     [TestCase("""{"webhook":{"url":"https://example.com","headers":{"expires":"x"}}}""", "webhook.headers.expires")]
     [TestCase("""{"webhook":{"url":"https://example.com","timeout_s":90}}""", "webhook.timeout_s")]
     [TestCase("""{"parameters":{"type":"array"}}""", "parameters")]
@@ -239,7 +239,7 @@ internal sealed class ToolTests
 
         Assert.That((await operatorsKey.PatchAsync($"/v1/tools/{tool}", new { description = "x", webhook = new { url = $"{_server.Url}/tool/elsewhere" } })).Status, Is.EqualTo(HttpStatusCode.OK));
         AssertNeedsAdmin(await operatorsKey.PatchAsync($"/v1/tools/{tool}", new { webhook = new { url = $"{other.Url}/tool" } }));
-        AssertNeedsAdmin(await operatorsKey.PatchAsync($"/v1/tools/{tool}", new { webhook = new { url = _server.Url + "{{order}}/tool" } }));
+        AssertNeedsAdmin(await operatorsKey.PatchAsync($"/v1/tools/{tool}", new { webhook = new { url = "http://{{order}}/tool" } }));
         AssertNeedsAdmin(await operatorsKey.PatchAsync($"/v1/tools/{tool}", new { webhook = new { headers = new { x_more = "{{secrets.OTHER}}" } } }));
         AssertNeedsAdmin(await operatorsKey.PatchAsync($"/v1/tools/{tool}", new { type = "mcp", webhook = (object?)null, mcp = new { url = $"{other.Url}/mcp", headers = secret } }));
         Assert.That((await _tenant.PatchAsync($"/v1/tools/{tool}", new { webhook = new { url = $"{other.Url}/tool" } })).Body!["webhook"]!["headers"]!.ToJsonString(), Does.Contain("SHOP_TOKEN"));
@@ -273,8 +273,6 @@ internal sealed class ToolTests
         {
             http.Response.ContentLength = 100;
             await http.Response.WriteAsync("half");
-            await http.Response.Body.FlushAsync();
-            http.Abort();
         };
         Assert.That((await UseAsync(tool, "order")).Answer, Is.EqualTo("It says The server's answer broke off.."));
     }
