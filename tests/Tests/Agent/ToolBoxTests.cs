@@ -73,7 +73,14 @@ internal sealed class ToolBoxTests
         Assert.That(stopping.IsCompleted, Is.False);
         time.Advance(TimeSpan.FromSeconds(3));
         await opening;
-        time.Advance(TimeSpan.FromSeconds(2));
+
+        // The timer of the closing is made at some moment from now on.
+        while (!stopping.IsCompleted)
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Yield();
+        }
+
         await stopping;
     }
 
