@@ -40,6 +40,15 @@ internal sealed record Settings003(
             ? Error.Field("assistant_end_call_url", "invalid", "'assistant_end_call_url' must be an absolute http or https URL.")
         : null;
 
+    /// <summary>The address that is told of the end must be one that the platform may reach. The seed's answer is its message alone, so it names the field.</summary>
+    public async Task<Error?> RefusalOfUrlAsync(IMediator mediator, CancellationToken ct)
+    {
+        const string field = "assistant_end_call_url";
+        return await mediator.RefusalOfUrlAsync(string.IsNullOrEmpty(AssistantEndCallUrl) ? null : AssistantEndCallUrl, field, ct) is { } refusal
+            ? Error.Field(field, "not_allowed", $"'{field}' cannot be used: {refusal.Message}")
+            : null;
+    }
+
     public JsonElement ToDocument()
     {
         var document = ToPatch(AssistantTtsModel!);

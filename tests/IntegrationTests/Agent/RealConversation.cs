@@ -190,7 +190,8 @@ internal sealed class RealConversation : IMediator, IAsyncDisposable
         var options = new AgentOptions();
         options.Read(new ConfigurationBuilder().Build(), isDevelopment: true);
         var catalog = new ProviderCatalog(Options.Create(options), _sphinx, _flite, clock);
-        var tools = new ToolBoxes(new ServiceCollection().AddHttpClient().BuildServiceProvider().GetRequiredService<IHttpClientFactory>(), clock, NullLoggerFactory.Instance);
+        var web = new ServiceCollection().AddHttpClient().BuildServiceProvider();
+        var tools = new ToolBoxes(web.GetRequiredService<IHttpClientFactory>(), web.GetRequiredService<IHttpMessageHandlerFactory>(), clock, NullLogger<ToolBoxes>.Instance);
         var scopes = new ServiceCollection().AddSingleton<IMediator>(this).BuildServiceProvider().GetRequiredService<IServiceScopeFactory>();
         var registry = new ConversationRegistry(Options.Create(options));
         _agent = new AgentService(

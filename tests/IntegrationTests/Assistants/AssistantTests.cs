@@ -46,6 +46,7 @@ internal sealed class AssistantTests
     [TestCase("""{"name": "x", "tts": {"speed": 9}}""", "tts.speed", "inclusive_between")]
     [TestCase("""{"name": "x", "architecture": "realtime"}""", "realtime", "not_null")]
     [TestCase("""{"name": "x", "end_call_url": "ftp://x"}""", "end_call_url", "predicate")]
+    [TestCase("""{"name": "x", "end_call_url": "http://169.254.169.254/latest"}""", "end_call_url", "not_allowed")]
     [TestCase("""{"name": "x", "llm": {"model": "local/script", "options": {"rules": [{"when": "(", "say": "x"}]}}}""", "llm.options.rules[0].when", "")]
     [TestCase("""{"name": "x", "llm": {"model": "local/script", "options": {"rules": 5}}}""", "llm.options.rules", "")]
     public async Task A_bad_document_is_refused_by_the_name_of_its_field(string document, string field, string code)

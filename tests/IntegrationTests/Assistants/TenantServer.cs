@@ -24,6 +24,9 @@ internal sealed class TenantServer : IAsyncDisposable
     /// <summary>How a webhook tool is answered.</summary>
     public Func<HttpContext, Task> Tool { get; set; } = http => http.Response.WriteAsync("""{"status":"shipped"}""");
 
+    /// <summary>An answer of the MCP server that is not the usual one: its result for the request, or null.</summary>
+    public Func<HttpContext, JsonNode?, Task<object?>> Mcp { get; set; } = (_, _) => Task.FromResult<object?>(null);
+
     /// <summary>The chunks of a chat completion, for the messages and tools that were sent.</summary>
     public Func<JsonNode, IEnumerable<object>> Chat { get; set; } = _ => [];
 
@@ -69,9 +72,9 @@ internal sealed class TenantServer : IAsyncDisposable
     }
 
     /// <summary>MCP over streamable HTTP, answering each request as plain JSON.</summary>
-    private static async Task McpAsync(HttpContext http, JsonNode? request)
+    private async Task McpAsync(HttpContext http, JsonNode? request)
     {
-        object? result = request?["method"]?.GetValue<string>() switch
+        var result = await Mcp(http, request) ?? request?["method"]?.GetValue<string>() switch
         {
             "initialize" => new
             {
@@ -85,7 +88,7 @@ internal sealed class TenantServer : IAsyncDisposable
                 }),
             },
             "tools/call" => new { content = new[] { new { type = "text", text = $"{request["params"]!["name"]}: 42 for {request["params"]!["arguments"]!["text"]}" } } },
-            _ => null,
+            _ => (object?)null,
         };
         if (result is null && request?["id"] is null)
         {

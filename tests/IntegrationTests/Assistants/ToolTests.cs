@@ -57,6 +57,8 @@ internal sealed class ToolTests
     [TestCase("""{"webhook":{"url":"http://169.254.169.254/latest"}}""", "webhook.url")]
     [TestCase("""{"webhook":{"url":"ftp://example.com"}}""", "webhook.url")]
     [TestCase("""{"webhook":{"url":"https://example.com","headers":{"Host":"x"}}}""", "webhook.headers.host")]
+    [TestCase("""{"webhook":{"url":"https://example.com","headers":{"Content-Language":"x"}}}""", "webhook.headers.content-language")]
+    [TestCase("""{"webhook":{"url":"https://example.com","headers":{"expires":"x"}}}""", "webhook.headers.expires")]
     [TestCase("""{"webhook":{"url":"https://example.com","timeout_s":90}}""", "webhook.timeout_s")]
     [TestCase("""{"parameters":{"type":"array"}}""", "parameters")]
     [TestCase("""{"surprise":1}""", "surprise")]
@@ -194,6 +196,183 @@ internal sealed class ToolTests
         Assert.That(_server.Asked.Single().Headers["authorization"], Is.EqualTo("Bearer sk-tenant"));
     }
 
+    [TestCase("{{secrets.X}}", true)]
+    [TestCase("Bearer {{secrets.X}}", true)]
+    [TestCase("session=REAL; csrf={{secrets.X}}", false)]
+    [TestCase("{{secrets.X}} REAL", false)]
+    [TestCase("{{order}}", false)]
+    public async Task Only_a_header_that_has_no_value_of_its_own_is_shown(string value, bool isShown)
+    {
+        var made = await _tenant.PostAsync("/v1/tools", Webhook(new { x_ref = value }));
+        Assert.That(made.Body!["webhook"]!["headers"]!["x_ref"]!.GetValue<string>(), Is.EqualTo(isShown ? value : "********"));
+    }
+
+    [Test]
+    public async Task What_a_caller_says_is_no_template_and_no_header()
+    {
+        await _host.SendAsync(HttpMethod.Put, "/v1/secrets/SHOP_TOKEN", _tenant.Key, new { value = "shop-token-1" });
+        var tool = (await _tenant.PostAsync("/v1/tools", Webhook(new { authorization = "Bearer {{secrets.SHOP_TOKEN}}", x_ref = "{{order}}" }))).Get<string>("id");
+        await UseAsync(tool, "order", variables: new { order = "{{secrets.SHOP_TOKEN}}" });
+        Assert.That(_server.Asked.Single().Headers["x_ref"], Is.EqualTo("{{secrets.SHOP_TOKEN}}"));
+
+        foreach (var order in (string[])["42\r\nx-evil: 1", "42\n", "caf\u00e9"])
+        {
+            Assert.That((await UseAsync(tool, "order", variables: new { order })).Answer, Is.EqualTo("It says The header x_ref would have characters that a header cannot have.."));
+        }
+
+        var mcp = (await _tenant.PostAsync("/v1/tools", McpTool(new { x_ref = "{{order}}", authorization = "Bearer {{secrets.SHOP_TOKEN}}" }))).Get<string>("id");
+        var (session, _) = await UseAsync(mcp, "nails", "stock_level", new { order = "42\r\nx-evil: 1" });
+        var events = (await _tenant.GetAsync($"/v1/sessions/{session}/events")).Body!.ToJsonString();
+        Assert.That(events, Does.Contain("The header x_ref would have").And.Not.Contain("x-evil").And.Not.Contain("shop-token"));
+        Assert.That(_server.Asked, Has.Count.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_secret_is_sent_to_another_server_by_an_admin_only()
+    {
+        await using var other = await TenantServer.StartAsync();
+        var made = await _tenant.PostAsync("/v1/keys", new { name = "o", scopes = new[] { "operate" } });
+        var operatorsKey = _tenant.WithKey(made.Get<string>("key"));
+        var secret = new { x_ref = "{{secrets.SHOP_TOKEN}}" };
+        AssertNeedsAdmin(await operatorsKey.PostAsync("/v1/tools", Webhook(secret)));
+        var tool = (await _tenant.PostAsync("/v1/tools", Webhook(secret))).Get<string>("id");
+
+        Assert.That((await operatorsKey.PatchAsync($"/v1/tools/{tool}", new { description = "x", webhook = new { url = $"{_server.Url}/tool/elsewhere" } })).Status, Is.EqualTo(HttpStatusCode.OK));
+        AssertNeedsAdmin(await operatorsKey.PatchAsync($"/v1/tools/{tool}", new { webhook = new { url = $"{other.Url}/tool" } }));
+        AssertNeedsAdmin(await operatorsKey.PatchAsync($"/v1/tools/{tool}", new { webhook = new { url = "http://{{order}}/tool" } }));
+        AssertNeedsAdmin(await operatorsKey.PatchAsync($"/v1/tools/{tool}", new { webhook = new { headers = new { x_more = "{{secrets.OTHER}}" } } }));
+        AssertNeedsAdmin(await operatorsKey.PatchAsync($"/v1/tools/{tool}", new { type = "mcp", webhook = (object?)null, mcp = new { url = $"{other.Url}/mcp", headers = secret } }));
+        Assert.That((await _tenant.PatchAsync($"/v1/tools/{tool}", new { webhook = new { url = $"{other.Url}/tool" } })).Body!["webhook"]!["headers"]!.ToJsonString(), Does.Contain("SHOP_TOKEN"));
+
+        static void AssertNeedsAdmin(Answer answer) =>
+            Assert.That((answer.Status, answer.Code), Is.EqualTo((HttpStatusCode.Forbidden, "tool.secrets_need_admin")), answer.Body?.ToJsonString());
+    }
+
+    [Test]
+    public async Task A_tool_that_moves_leaves_its_header_values_behind()
+    {
+        await using var other = await TenantServer.StartAsync();
+        var operatorsKey = _tenant.WithKey((await _tenant.PostAsync("/v1/keys", new { name = "o", scopes = new[] { "operate" } })).Get<string>("key"));
+        var tool = (await _tenant.PostAsync("/v1/tools", Webhook(new { authorization = "Bearer first", x_ref = "old" }))).Get<string>("id");
+        var moved = await operatorsKey.PatchAsync($"/v1/tools/{tool}", new { webhook = new { url = $"{other.Url}/tool", headers = new { x_ref = "new" } } });
+        Assert.That(moved.Body!["webhook"]!["headers"]!.ToJsonString(), Is.EqualTo("""{"x_ref":"********"}"""));
+        await UseAsync(tool, "order");
+        Assert.That(other.Asked.Single().Headers["x_ref"], Is.EqualTo("new"));
+        Assert.That(other.Asked.Single().Headers, Does.Not.ContainKey("authorization"));
+
+        await _tenant.PatchAsync($"/v1/tools/{tool}", new { webhook = new { url = $"{_server.Url}/tool" } });
+        await UseAsync(tool, "order");
+        Assert.That(_server.Asked.Single().Headers["x_ref"], Is.EqualTo("new"));
+    }
+
+    [Test]
+    public async Task An_answer_that_breaks_off_is_an_outcome()
+    {
+        var tool = (await _tenant.PostAsync("/v1/tools", Webhook(null))).Get<string>("id");
+        _server.Tool = async http =>
+        {
+            http.Response.ContentLength = 100;
+            await http.Response.WriteAsync("half");
+        };
+        Assert.That((await UseAsync(tool, "order")).Answer, Is.EqualTo("It says The server's answer broke off.."));
+    }
+
+    [TestCase("""{"text":"\ud800"}""")]
+    [TestCase("""{"\ud800":1}""")]
+    [TestCase("""{"text":"a","text":"b"}""")]
+    [TestCase("""[1]""")]
+    [TestCase("""{"text":""")]
+    public async Task Arguments_of_whatever_kind_are_an_outcome(string arguments)
+    {
+        var get = (await _tenant.PostAsync("/v1/tools", new { name = "look_up", type = "webhook", webhook = new { url = $"{_server.Url}/tool", method = "get" } })).Get<string>("id");
+        var mcp = (await _tenant.PostAsync("/v1/tools", McpTool(null))).Get<string>("id");
+        foreach (var name in (string[])["look_up", "stock_level"])
+        {
+            _server.Chat = body => body["messages"]!.AsArray().Count == 1
+                ? [Chunk(new { tool_calls = new[] { new { index = 0, id = "c1", type = "function", function = new { name, arguments } } } }), Finish("tool_calls")]
+                : [Chunk(new { content = "Done with it." }), Finish("stop")];
+            var assistant = (await _tenant.PostAsync("/v1/assistants", new { name = "Shop", llm = new { model = "openai/gpt-test" }, tools = new[] { get, mcp } })).Get<string>("id");
+            var session = await _tenant.StartTextSessionAsync(assistant);
+            var answer = await _tenant.PostAsync($"/v1/sessions/{session}/messages", new { text = "Go" });
+            Assert.That((answer.Status, answer.Body!["text"]?.GetValue<string>()), Is.EqualTo((HttpStatusCode.OK, "Done with it.")), answer.Body?.ToJsonString());
+        }
+    }
+
+    [Test]
+    public async Task An_mcp_server_says_and_offers_so_much_and_no_more()
+    {
+        var mcp = (await _tenant.PostAsync("/v1/tools", McpTool(null))).Get<string>("id");
+        var size = 100_000;
+        _server.Mcp = (_, request) => Task.FromResult<object?>(request?["method"]?.GetValue<string>() switch
+        {
+            "tools/list" => new { tools = Enumerable.Range(0, 70).Select(i => new { name = $"t{i}", description = new string('d', i == 5 ? 20_000 : 1), inputSchema = new { type = "object" } }) },
+            "tools/call" => new { content = new[] { new { type = "text", text = new string('x', size) } } },
+            _ => null,
+        });
+        Assert.That((await UseAsync(mcp, "go", "t0")).Answer, Has.Length.InRange(16_000, 17_000));
+        size = 2_000_000;
+        Assert.That((await UseAsync(mcp, "go", "t64")).Answer, Does.Contain("the answer has more than 1 MB"));
+        Assert.That((await UseAsync(mcp, "go", "t5")).Answer, Does.Contain("There is no tool"));
+        var (session, answer) = await UseAsync(mcp, "go", "t65");
+        Assert.That(answer, Does.Contain("There is no tool"));
+        Assert.That((await _tenant.GetAsync($"/v1/sessions/{session}/events")).Body!.ToJsonString(), Does.Contain("6 tools of stock are not used"));
+    }
+
+    [Test]
+    public async Task Mcp_servers_are_opened_beside_each_other_and_up_to_eight()
+    {
+        var ids = new List<string>();
+        for (var i = 0; i < 9; i++)
+        {
+            ids.Add((await _tenant.PostAsync("/v1/tools", McpTool(null, $"stock_{i}"))).Get<string>("id"));
+        }
+
+        var refused = await _tenant.PostAsync("/v1/assistants", new { name = "A", tools = ids });
+        Assert.That((refused.Status, refused.Fields.Single()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "tools[8]")));
+
+        // None is answered before all have asked.
+        var (waiting, all) = (0, new TaskCompletionSource());
+        _server.Mcp = async (_, request) =>
+        {
+            if (request?["method"]?.GetValue<string>() == "initialize")
+            {
+                if (Interlocked.Increment(ref waiting) == 8)
+                {
+                    all.SetResult();
+                }
+
+                await all.Task;
+            }
+
+            return null;
+        };
+        Assert.That((await UseAsync([.. ids.Take(8)], "nails", "stock_level")).Answer, Is.EqualTo("It says stock_level: 42 for nails."));
+    }
+
+    [Test]
+    public async Task An_mcp_server_that_hangs_holds_up_no_end()
+    {
+        var mcp = (await _tenant.PostAsync("/v1/tools", McpTool(null))).Get<string>("id");
+        using var over = new CancellationTokenSource();
+        _server.Mcp = async (http, request) =>
+        {
+            http.Response.Headers["Mcp-Session-Id"] = "s1";
+            if (request is null)
+            {
+                await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, over.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+
+            return null;
+        };
+        var started = TimeProvider.System.GetTimestamp();
+        Assert.That((await UseAsync(mcp, "nails", "stock_level")).Answer, Is.EqualTo("It says stock_level: 42 for nails."));
+        Assert.That(TimeProvider.System.GetElapsedTime(started), Is.LessThan(TimeSpan.FromSeconds(30)));
+        Assert.That(_server.Asked.Select(a => a.Method), Has.All.EqualTo("POST"), "Nothing is asked that nothing cancels.");
+        await over.CancelAsync();
+    }
+
+    private object McpTool(object? headers, string name = "stock") => new { name, type = "mcp", mcp = new { url = $"{_server.Url}/mcp", headers } };
+
     private object Webhook(object? headers, double timeoutS = 10) => new
     {
         name = "look_up", type = "webhook", description = "Finds an order.",
@@ -202,19 +381,22 @@ internal sealed class ToolTests
     };
 
     /// <summary>A text conversation whose rule uses the tool; answers what was said.</summary>
-    private async Task<(string Session, string Answer)> UseAsync(string toolId, string text, string name = "look_up")
+    private Task<(string Session, string Answer)> UseAsync(string toolId, string text, string name = "look_up", object? variables = null) =>
+        UseAsync([toolId], text, name, variables);
+
+    private async Task<(string Session, string Answer)> UseAsync(string[] tools, string text, string name = "look_up", object? variables = null)
     {
         var assistant = (await _tenant.PostAsync("/v1/assistants", new
         {
             name = "Tools",
-            tools = new[] { toolId },
+            tools,
             llm = new
             {
                 model = "local/script",
                 options = new { rules = new[] { new { when = ".", say = "It says {{result}}.", tool = name, arguments = new { order = "{{order}}" } } } },
             },
         })).Get<string>("id");
-        var session = await _tenant.StartTextSessionAsync(assistant, new { order = "42", hour = "8"});
+        var session = await _tenant.StartTextSessionAsync(assistant, variables ?? new { order = "42", hour = "8" });
         var answer = await _tenant.PostAsync($"/v1/sessions/{session}/messages", new { text });
         Assert.That(answer.Status, Is.EqualTo(HttpStatusCode.OK), answer.Body?.ToJsonString());
         return (session, answer.Get<string>("text"));

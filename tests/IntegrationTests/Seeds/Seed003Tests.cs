@@ -114,6 +114,7 @@ internal sealed class Seed003Tests
     [TestCase("""{"assistant_tts_model": "sarvam", "assistant_tts_voice_id": null}""", "assistant_tts_speaker")]
     [TestCase("""{"assistant_tts_speaker": "meera"}""", "assistant_tts_speaker")]
     [TestCase("""{"assistant_end_call_url": "not a url"}""", "assistant_end_call_url")]
+    [TestCase("""{"assistant_end_call_url": "http://169.254.169.254/latest"}""", "assistant_end_call_url")]
     [TestCase("""{"assistant_name": 7}""", "assistant_name")]
     public async Task A_bad_assistant_is_400_in_the_envelope_and_names_the_field(string change, string field)
     {

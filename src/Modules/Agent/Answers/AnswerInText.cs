@@ -23,7 +23,7 @@ internal sealed class AnswerInTextHandler(ProviderCatalog providers, ToolBoxes t
         var usage = new List<UsageTotal>();
         var ends = false;
         var notes = new List<SessionNote>();
-        await using var box = tools.Make(
+        using var box = tools.Make(
             request.Tools, tools.Context(request.TenantId, request.SessionId, request.AssistantId, null, request.Variables), secrets, null,
             (kind, detail) => notes.Add(new SessionNote(clock.GetUtcNow(), kind, detail)));
         var model = box.IsEmpty ? mind.Value : new ToolUsingModel(mind.Value, box);

@@ -16,11 +16,12 @@ internal static partial class Placeholder
         .Where(n => n.StartsWith(SecretPrefix, StringComparison.Ordinal))
         .Select(n => n[SecretPrefix.Length..]);
 
+    /// <summary>Variables and secrets in one pass: what a caller said is never read as a template.</summary>
     /// <exception cref="ToolException">A secret that is not there: nobody is asked without it.</exception>
-    public static string FillSecrets(string text, IReadOnlyDictionary<string, string> secrets) => Name().Replace(text, match =>
+    public static string FillHeader(string text, IReadOnlyDictionary<string, string> variables, IReadOnlyDictionary<string, string> secrets) => Name().Replace(text, match =>
     {
         var name = match.Groups["name"].Value;
-        return !name.StartsWith(SecretPrefix, StringComparison.Ordinal) ? match.Value
+        return !name.StartsWith(SecretPrefix, StringComparison.Ordinal) ? variables.GetValueOrDefault(name, match.Value)
             : secrets.TryGetValue(name[SecretPrefix.Length..], out var value) ? value
             : throw new ToolException($"The tool needs the secret {name[SecretPrefix.Length..]}, which the tenant does not have.");
     });

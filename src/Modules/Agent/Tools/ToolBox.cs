@@ -1,24 +1,24 @@
-
 namespace VoicePlatform.Agent.Tools;
 
 /// <summary>The tools of one conversation. Opening reaches out (to MCP servers); what does not answer in time is left out and noted.</summary>
-internal sealed class ToolBox : IAsyncDisposable
+internal sealed partial class ToolBox : IDisposable
 {
     private const int LongestNote = 500;
+    private const int LongestOutcome = 16 * 1024;
 
     private readonly List<ITool> _tools;
     private readonly IReadOnlyList<McpServer> _servers;
     private readonly Action<string, string> _note;
-    private readonly TimeProvider _clock;
+    private readonly ToolBoxes _owner;
     private Task? _opening;
 
     /// <param name="note">Told of every call: a kind and what happened, for the session's events.</param>
-    public ToolBox(IEnumerable<ITool> tools, IReadOnlyList<McpServer> servers, Action<string, string> note, TimeProvider clock) =>
-        (_tools, _servers, _note, _clock) = ([.. tools], servers, note, clock);
+    public ToolBox(IEnumerable<ITool> tools, IReadOnlyList<McpServer> servers, Action<string, string> note, ToolBoxes owner) =>
+        (_tools, _servers, _note, _owner) = ([.. tools], servers, note, owner);
 
     public bool IsEmpty => _tools.Count == 0 && _servers.Count == 0;
 
-    /// <summary>Again is harmless: there is one opening.</summary>
+    /// <summary>Again is harmless: there is one opening. Never fails but by cancellation.</summary>
     public Task OpenAsync(CancellationToken ct) => _opening ??= OpenServersAsync(ct);
 
     public IReadOnlyList<ToolDefinition> Definitions => _tools.ConvertAll(t => t.Definition);
@@ -28,59 +28,97 @@ internal sealed class ToolBox : IAsyncDisposable
     /// <summary>Never fails but by cancellation: what goes wrong is the outcome, and the model explains it to the caller.</summary>
     public async Task<ToolOutcome> RunAsync(ToolCall call, CancellationToken ct)
     {
-        var started = _clock.GetTimestamp();
+        var started = _owner.Clock.GetTimestamp();
         ToolOutcome outcome;
         try
         {
             outcome = Find(call.Name) is { } tool ? await tool.RunAsync(call.ArgumentsJson, ct) : new ToolOutcome($"There is no tool '{call.Name}'.", Failed: true);
         }
-        catch (ToolException e)
+        catch (Exception e)
         {
-            outcome = new ToolOutcome(e.Message, Failed: true);
+            ct.ThrowIfCancellationRequested();
+            outcome = new ToolOutcome(TextOf(e, call.Name), Failed: true);
         }
 
-        var took = _clock.GetElapsedTime(started).TotalMilliseconds;
-        _note(outcome.Failed ? "tool.failed" : "tool.called", Short($"{call.Name} in {took:0} ms: {outcome.Text}"));
+        outcome = outcome with { Text = Tools.Short(outcome.Text, LongestOutcome) };
+        var took = _owner.Clock.GetElapsedTime(started).TotalMilliseconds;
+        _note(outcome.Failed ? "tool.failed" : "tool.called", Tools.Short($"{call.Name} in {took:0} ms: {outcome.Text}", LongestNote));
         return outcome;
     }
 
-    public async ValueTask DisposeAsync()
+    /// <summary>What is open is closed out of the conversation's way: its end waits for nobody's server.</summary>
+    public void Dispose()
+    {
+        if (_servers.Count > 0)
+        {
+            _owner.Own(CloseAsync());
+        }
+    }
+
+    private async Task CloseAsync()
     {
         if (_opening is not null)
         {
             await _opening.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        foreach (var server in _servers)
-        {
-            await server.DisposeAsync();
-        }
+        await Task.WhenAll(_servers.Select(s => s.CloseAsync()));
     }
 
     private async Task OpenServersAsync(CancellationToken ct)
     {
-        foreach (var server in _servers)
+        var opened = await Task.WhenAll(_servers.Select(s => TryOpenAsync(s, ct)));
+        foreach (var (server, tools, failure) in _servers.Zip(opened, (s, o) => (s, o.Tools, o.Failure)))
         {
-            try
+            if (failure is not null)
             {
-                foreach (var tool in await server.OpenAsync(ct))
-                {
-                    if (Find(tool.Definition.Name) is null)
-                    {
-                        _tools.Add(tool);
-                    }
-                    else
-                    {
-                        _note("tool.hidden", $"{server.Name} has a tool '{tool.Definition.Name}', and so has the assistant: the assistant's own is used.");
-                    }
-                }
+                _note("tool.failed", failure);
             }
-            catch (ToolException e)
+
+            if (server.LeftOut > 0)
             {
-                _note("tool.failed", Short(e.Message));
+                _note("tool.hidden", $"{server.LeftOut} tools of {server.Name} are not used: more than 64, or defined in more than 16 KB.");
+            }
+
+            foreach (var tool in tools)
+            {
+                if (Find(tool.Definition.Name) is null)
+                {
+                    _tools.Add(tool);
+                }
+                else
+                {
+                    _note("tool.hidden", Tools.Short($"{server.Name} has a tool '{tool.Definition.Name}', and so has the assistant: the one that came first is used.", LongestNote));
+                }
             }
         }
     }
 
-    private static string Short(string text) => text.Length <= LongestNote ? text : text[..(LongestNote - 1)] + "…";
+    private async Task<(IReadOnlyList<ITool> Tools, string? Failure)> TryOpenAsync(McpServer server, CancellationToken ct)
+    {
+        try
+        {
+            return (await server.OpenAsync(ct), null);
+        }
+        catch (Exception e)
+        {
+            ct.ThrowIfCancellationRequested();
+            return ([], Tools.Short(TextOf(e, server.Name), LongestNote));
+        }
+    }
+
+    /// <summary>Only what was written for the model is told; what another exception says may hold what was sent, secrets included.</summary>
+    private string TextOf(Exception e, string name)
+    {
+        if (e is ToolException)
+        {
+            return e.Message;
+        }
+
+        Unforeseen(_owner.Log, name, e.GetType().Name);
+        return $"{name} failed.";
+    }
+
+    [LoggerMessage(LogLevel.Warning, "The tool {Tool} failed in a way that was not foreseen: {Error}")]
+    private static partial void Unforeseen(ILogger logger, string tool, string error);
 }

@@ -35,6 +35,23 @@ internal static class Tools
         }
     }
 
+    /// <summary>As much of a text as fits into so many bytes of UTF-8, without halves of characters and what a database does not take.</summary>
+    public static string Short(string text, int maxBytes)
+    {
+        var (clean, bytes) = (new StringBuilder(), 0);
+        foreach (var rune in text.EnumerateRunes())
+        {
+            if ((bytes += rune.Utf8SequenceLength) > maxBytes)
+            {
+                return clean.Append('…').ToString();
+            }
+
+            clean.Append(rune.Value == 0 ? " " : rune.ToString());
+        }
+
+        return clean.ToString();
+    }
+
     /// <summary>As much of an answer as a model should be given; the rest is not read.</summary>
     public static async Task<string> ReadAsync(HttpContent content, int maxBytes, CancellationToken ct)
     {

@@ -35,6 +35,10 @@ internal sealed class WebhookCall(ToolDocument tool, ToolContext context, IReadO
         {
             throw new ToolException($"The server did not answer within {_webhook.TimeoutS:0.#} s.");
         }
+        catch (IOException e)
+        {
+            throw new ToolException("The server's answer broke off.", e);
+        }
         catch (HttpRequestException e)
         {
             throw new ToolException($"The server could not be reached: {e.Message}", e);
@@ -43,6 +47,7 @@ internal sealed class WebhookCall(ToolDocument tool, ToolContext context, IReadO
 
     private HttpRequestMessage Request(JsonElement arguments)
     {
+        var headers = ToolHeaders.Fill(_webhook.Headers, context.Variables, secrets);
         var url = Placeholder.Fill(_webhook.Url, context.Variables, Uri.EscapeDataString);
         var hasBody = _webhook.Method is not (WebhookMethod.Get or WebhookMethod.Delete);
         if (!hasBody)
@@ -65,9 +70,9 @@ internal sealed class WebhookCall(ToolDocument tool, ToolContext context, IReadO
         }
 
         request.Headers.TryAddWithoutValidation("user-agent", "VoicePlatform");
-        foreach (var (name, value) in _webhook.Headers ?? new Dictionary<string, string>())
+        foreach (var (name, value) in headers)
         {
-            request.Headers.TryAddWithoutValidation(name, Placeholder.FillSecrets(Placeholder.Fill(value, context.Variables), secrets));
+            request.Headers.TryAddWithoutValidation(name, value);
         }
 
         return request;

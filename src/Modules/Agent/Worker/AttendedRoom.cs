@@ -93,10 +93,10 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
         Reporter? notes = null;
         var hands = new RoomHands(plan);
         var secrets = await SecretsAsync(plan, ct);
-        await using var box = ToolBoxFor(plan, secrets, hands, (kind, detail) => notes?.Note(kind, detail));
+        using var box = ToolBoxFor(plan, secrets, hands, (kind, detail) => notes?.Note(kind, detail));
         var cast = CastFor(plan, secrets, box, e => conversation?.Post(new ConversationEvent.ProviderGivenUp(e)));
         using var over = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        var opening = box.OpenAsync(over.Token);
+        _ = box.OpenAsync(over.Token);
         var preparing = PrepareGreetingAsync(plan, ref cast, over.Token);
         await using var room = await engine.ConnectAsync(url, token, new RoomOptions(), ct);
         using var source = engine.CreateAudioSource(TrackOut.Format);
@@ -139,7 +139,7 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
         {
             await FarewellAsync(voice, showing);
             await over.CancelAsync();
-            await Task.WhenAll(showing, reporting, watching, preparing, opening).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.WhenAll(showing, reporting, watching, preparing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             reporter.Usage(recogniser.Usage);
             if (!await reporter.CloseAsync(ct.IsCancellationRequested ? ShutdownPatience : ClosingPatience))
             {

@@ -1,3 +1,4 @@
+using VoicePlatform.Assistants.Tools;
 using VoicePlatform.Contracts.Assistants;
 
 namespace VoicePlatform.Assistants.Data;
@@ -42,16 +43,16 @@ internal sealed class Tool
         return Headers is null ? document : With(document, Json.Read<Dictionary<string, string>>(box.Open(Headers, Id)));
     }
 
-    /// <summary>For answers: a header that only names a secret is shown, every other value is masked.</summary>
+    /// <summary>For answers: a header that has nothing but names of secrets, after a scheme (Bearer), is shown; every other value is masked.</summary>
     public ToolDocument Show(SecretBox box)
     {
         var open = Open(box);
-        return With(open, HeadersOf(open)?.ToDictionary(h => h.Key, h => h.Value.Contains("{{secrets.", StringComparison.Ordinal) ? h.Value : Mask.Text));
+        return With(open, HeadersOf(open)?.ToDictionary(h => h.Key, h => ToolSecrets.IsOnlyNames(h.Value) ? h.Value : Mask.Text));
     }
 
-    private static IReadOnlyDictionary<string, string>? HeadersOf(ToolDocument document) => document.Webhook?.Headers ?? document.Mcp?.Headers;
+    public static IReadOnlyDictionary<string, string>? HeadersOf(ToolDocument document) => document.Webhook?.Headers ?? document.Mcp?.Headers;
 
-    private static ToolDocument With(ToolDocument document, IReadOnlyDictionary<string, string>? headers) => document with
+    public static ToolDocument With(ToolDocument document, IReadOnlyDictionary<string, string>? headers) => document with
     {
         Webhook = document.Webhook is { } webhook ? webhook with { Headers = headers } : null,
         Mcp = document.Mcp is { } mcp ? mcp with { Headers = headers } : null,

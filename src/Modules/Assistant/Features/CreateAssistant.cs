@@ -15,7 +15,7 @@ internal static class CreateAssistant
         .Accepts<AssistantDocument>("application/json")
         .Produces<AssistantView>(StatusCodes.Status201Created);
 
-    internal sealed class Handler(AssistantDb db, AuditLog audit, Caller caller, TimeProvider clock) : IRequestHandler<NewAssistant, Result<AssistantView>>
+    internal sealed class Handler(AssistantDb db, IMediator mediator, AuditLog audit, Caller caller, TimeProvider clock) : IRequestHandler<NewAssistant, Result<AssistantView>>
     {
         public async Task<Result<AssistantView>> Handle(NewAssistant command, CancellationToken cancellationToken)
         {
@@ -25,7 +25,7 @@ internal static class CreateAssistant
                 return document.Error;
             }
 
-            if (await db.RefusalOfToolsAsync(caller.TenantId, document.Value, cancellationToken) is { } refusal)
+            if ((await mediator.RefusalOfUrlAsync(document.Value, cancellationToken) ?? await db.RefusalOfToolsAsync(caller.TenantId, document.Value, cancellationToken)) is { } refusal)
             {
                 return refusal;
             }

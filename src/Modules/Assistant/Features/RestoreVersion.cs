@@ -15,7 +15,7 @@ internal static class RestoreVersion
 
     public sealed record Command(string AssistantId, int Version) : ICommand<AssistantView>;
 
-    internal sealed class Handler(AssistantDb db, AuditLog audit, Caller caller, TimeProvider clock) : IRequestHandler<Command, Result<AssistantView>>
+    internal sealed class Handler(AssistantDb db, IMediator mediator, AuditLog audit, Caller caller, TimeProvider clock) : IRequestHandler<Command, Result<AssistantView>>
     {
         public async Task<Result<AssistantView>> Handle(Command command, CancellationToken cancellationToken)
         {
@@ -33,7 +33,7 @@ internal static class RestoreVersion
             }
 
             var document = Json.Read<AssistantDocument>(old.Document);
-            if (await db.RefusalOfToolsAsync(caller.TenantId, document, cancellationToken) is { } refusal)
+            if ((await mediator.RefusalOfUrlAsync(document, cancellationToken) ?? await db.RefusalOfToolsAsync(caller.TenantId, document, cancellationToken)) is { } refusal)
             {
                 return refusal;
             }

@@ -16,7 +16,7 @@ internal static class UpdateAssistant
         .Accepts<AssistantDocument>("application/json")
         .Produces<AssistantView>();
 
-    internal sealed class Handler(AssistantDb db, AuditLog audit, Caller caller, TimeProvider clock) : IRequestHandler<ChangeAssistant, Result<AssistantView>>
+    internal sealed class Handler(AssistantDb db, IMediator mediator, AuditLog audit, Caller caller, TimeProvider clock) : IRequestHandler<ChangeAssistant, Result<AssistantView>>
     {
         public async Task<Result<AssistantView>> Handle(ChangeAssistant command, CancellationToken cancellationToken)
         {
@@ -46,7 +46,7 @@ internal static class UpdateAssistant
                 return document.Error;
             }
 
-            if (await db.RefusalOfToolsAsync(caller.TenantId, document.Value, cancellationToken) is { } refusal)
+            if ((await mediator.RefusalOfUrlAsync(document.Value, cancellationToken) ?? await db.RefusalOfToolsAsync(caller.TenantId, document.Value, cancellationToken)) is { } refusal)
             {
                 return refusal;
             }

@@ -30,7 +30,7 @@ internal static class UpdateAssistant003
             var settings = command.Settings;
             var spoken = Json.Read<Contracts.Assistants.AssistantDocument>(current.Document).Tts.Model;
             var ttsModel = settings.AssistantTtsModel ?? Settings003.TtsModelOf(spoken);
-            if (settings.Refusal(ttsModel) is { } refusal)
+            if ((settings.Refusal(ttsModel) ?? await settings.RefusalOfUrlAsync(mediator, cancellationToken)) is { } refusal)
             {
                 return refusal;
             }

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using VoicePlatform.Assistants.Data;
 using VoicePlatform.Contracts.Assistants;
-using VoicePlatform.Contracts.Tenants;
 
 namespace VoicePlatform.Assistants.Tools;
 
@@ -32,7 +31,7 @@ internal static class CreateTool
                 return document.Error;
             }
 
-            if (await mediator.RefusalOfUrlAsync(document.Value, cancellationToken) is { } refusal)
+            if ((ToolSecrets.Refusal(null, document.Value, caller) ?? await mediator.RefusalOfUrlAsync(document.Value, cancellationToken)) is { } refusal)
             {
                 return refusal;
             }
@@ -43,19 +42,5 @@ internal static class CreateTool
             await audit.NoteAsync("tool.created", tool.Id, new { tool.Name, tool.Type }, cancellationToken);
             return ToolView.Of(tool, box);
         }
-    }
-}
-
-internal static class ToolUrls
-{
-    /// <summary>An address that the platform may not reach is refused when it is written, not in the middle of a call.</summary>
-    public static async Task<Error?> RefusalOfUrlAsync(this IMediator mediator, ToolDocument tool, CancellationToken ct)
-    {
-        var (url, field) = tool.Webhook is { } webhook ? (webhook.Url, "webhook.url") : (tool.Mcp?.Url, "mcp.url");
-
-        // What a placeholder makes of the host is only known when it is called; the guard is asked again then.
-        return url is not null && !url.Contains("{{", StringComparison.Ordinal) && (await mediator.Send(new CheckTenantUrl(url), ct)).Value.Refusal is { } refusal
-            ? Error.Field(field, "not_allowed", refusal)
-            : null;
     }
 }

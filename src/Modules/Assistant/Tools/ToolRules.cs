@@ -13,8 +13,8 @@ internal sealed partial class ToolRules : AbstractValidator<ToolDocument>
 
     private static readonly ToolRules Instance = new();
 
-    // The connection is ours to make.
-    private static readonly string[] OwnHeaders = ["host", "content-length", "content-type", "connection", "transfer-encoding", "upgrade", "te", "trailer"];
+    // The connection is ours to make, and what describes a body is not a request's to say.
+    private static readonly string[] OwnHeaders = ["host", "connection", "transfer-encoding", "upgrade", "te", "trailer", "expires", "last-modified", "allow"];
 
     private ToolRules()
     {
@@ -106,7 +106,7 @@ internal sealed partial class ToolRules : AbstractValidator<ToolDocument>
 
         foreach (var (name, value) in headers)
         {
-            if (!HeaderName().IsMatch(name) || OwnHeaders.Contains(name, StringComparer.OrdinalIgnoreCase))
+            if (!HeaderName().IsMatch(name) || name.StartsWith("content-", StringComparison.OrdinalIgnoreCase) || OwnHeaders.Contains(name, StringComparer.OrdinalIgnoreCase))
             {
                 context.AddFailure($"{field}.{name}", "This header cannot be set.");
             }

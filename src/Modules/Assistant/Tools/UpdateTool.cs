@@ -4,7 +4,7 @@ using VoicePlatform.Contracts.Assistants;
 
 namespace VoicePlatform.Assistants.Tools;
 
-/// <summary>Changes the given fields (RFC 7396). A header that is left out keeps its value; null removes it. Conversations that run keep the tool they began with.</summary>
+/// <summary>Changes the given fields (RFC 7396). A header that is left out keeps its value, unless the tool moves to another server; null removes it. Conversations that run keep the tool they began with.</summary>
 internal static class UpdateTool
 {
     public static void Map(RouteGroupBuilder tools) => tools
@@ -40,7 +40,8 @@ internal static class UpdateTool
                 return masked;
             }
 
-            var merged = JsonSerializer.SerializeToNode(tool.Open(box), Json.Options)!.AsObject();
+            var before = tool.Open(box);
+            var merged = JsonSerializer.SerializeToNode(before, Json.Options)!.AsObject();
             MergePatch.Apply(merged, command.Patch);
             var document = ToolRules.Read(JsonSerializer.SerializeToElement(merged, Json.Options));
             if (!document.IsOk)
@@ -48,12 +49,12 @@ internal static class UpdateTool
                 return document.Error;
             }
 
-            if (await mediator.RefusalOfUrlAsync(document.Value, cancellationToken) is { } refusal)
+            if ((ToolSecrets.Refusal(before, document.Value, caller) ?? await mediator.RefusalOfUrlAsync(document.Value, cancellationToken)) is { } refusal)
             {
                 return refusal;
             }
 
-            tool.Change(document.Value, box, clock.GetUtcNow());
+            tool.Change(ToolSecrets.WithoutMovedValues(before, document.Value, command.Patch, caller), box, clock.GetUtcNow());
             try
             {
                 await db.SaveChangesAsync(cancellationToken);

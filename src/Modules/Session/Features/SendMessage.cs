@@ -44,9 +44,9 @@ internal static class SendMessage
             {
                 answer = new Error(ErrorKind.Unavailable, "agent.timeout", "The assistant's model did not answer in time.");
             }
-            catch (OperationCanceledException)
+            catch
             {
-                // The client went away in mid-answer: the turn must not stay busy for it.
+                // The client went away in mid-answer, or the answer failed as nobody foresaw: the turn must not stay busy for it.
                 await mediator.Send(new EndTurn(t, null), CancellationToken.None);
                 throw;
             }
