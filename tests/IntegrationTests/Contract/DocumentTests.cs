@@ -18,7 +18,7 @@ internal sealed partial class DocumentTests
     private TestHost _host = null!;
 
     [SetUp]
-    public async Task SetUpAsync() => _host = await TestHost.StartAsync();
+    public async Task SetUpAsync() => _host = await TestHost.StartAsync(("RATE_LIMIT_PER_KEY", "off"));
 
     [TearDown]
     public async Task TearDownAsync() => await _host.DisposeAsync();
