@@ -56,6 +56,8 @@ internal static class StartUp
             throw new SettingsException($"The database lacks migration {missing}: run the host with 'migrate' first.");
         }
 
+        await DatabaseRole.CheckAsync(app.Services.GetRequiredService<NpgsqlDataSource>(), settings.IsDevelopment, app.Logger, CancellationToken.None);
+
         // A library that is missing is better known now than with the first caller.
         _ = app.Services.GetRequiredService<RtcEngine>();
         await app.RunAsync();
@@ -111,6 +113,7 @@ internal static class StartUp
         change?.Invoke(builder.Services);
         var app = builder.Build();
         _ = app.Services.GetRequiredService<Metrics>();     // It counts from the first request on.
+        app.UseTrustedProxies(settings);
         app.UseRequestIds();
         app.UseExceptionHandler();
         app.UseStatusCodePages(StatusPages.WriteAsync);

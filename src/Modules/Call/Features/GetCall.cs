@@ -7,8 +7,8 @@ namespace VoicePlatform.Calls.Features;
 internal static class GetCall
 {
     public static void Map(RouteGroupBuilder calls) => calls
-        .MapGet("/{id}", async (string id, Caller caller, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Query(caller.TenantId, id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+        .MapGet("/{id}", async (string id, HttpContext http, Caller caller, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(new Query(caller.TenantId, id), ct)).ToHttp(r => Etag.Json(http, r)))
         .WithName(nameof(GetCall))
         .Produces<CallView>();
 

@@ -27,6 +27,13 @@ internal static class RevokeKey
                 return changed;
             }
 
+            // One's own keys always; another's only by whoever could have made him what he is.
+            var role = await db.Users.Where(u => u.Id == key.UserId).Select(u => u.Role).SingleAsync(cancellationToken);
+            if (key.UserId != caller.UserId && !RoleRules.MayGive(caller, role))
+            {
+                return TenantErrors.RoleNotYours;
+            }
+
             if (key.RevokedAt is null)
             {
                 key.Revoke(clock.GetUtcNow());

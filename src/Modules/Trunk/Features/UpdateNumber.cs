@@ -58,8 +58,7 @@ internal static class UpdateNumber
                 }
 
                 trunks.ForEach(t => t.Touch(now));
-                await audit.NoteAsync("number.updated", number.Id, new { number.TrunkId, number.AssistantId, number.Name, number.ContextUrl }, cancellationToken);
-            unit.AfterCommit(sync.Wake);
+                unit.AfterCommit(sync.Wake);
             }
 
             number.Change(fields.TrunkId, fields.AssistantId, fields.Name, fields.ContextUrl, now);
@@ -72,6 +71,7 @@ internal static class UpdateNumber
                 return TrunkErrors.Changed;
             }
 
+            await audit.NoteAsync("number.updated", number.Id, new { number.TrunkId, number.AssistantId, number.Name, number.ContextUrl }, cancellationToken);
             return NumberAnswer.Of(number);
         }
 
