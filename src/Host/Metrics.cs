@@ -217,8 +217,11 @@ internal sealed partial class Metrics : IDisposable
 
             var sorted = tags.ToArray();
             Array.Sort(sorted, (a, b) => string.CompareOrdinal(a.Key, b.Key));
-            return string.Join(',', sorted.Select(t => Label(t.Key, Convert.ToString(t.Value, CultureInfo.InvariantCulture) ?? "")));
+            return string.Join(',', sorted.Select(t => Label(t.Key, Shown(t.Key, Convert.ToString(t.Value, CultureInfo.InvariantCulture) ?? ""))));
         }
+
+        /// <summary>A pool that nobody named has its connection string for a name, which says more than anybody without a key should read.</summary>
+        private static string Shown(string key, string value) => key == "db.client.connection.pool.name" && value.Contains('=', StringComparison.Ordinal) ? "unnamed" : value;
     }
 
     private abstract class Series

@@ -67,7 +67,7 @@ internal sealed partial class Operations(JsonObject document, IReadOnlyDictionar
 
         var hasBody = operation.ContainsKey("requestBody");
         var parameters = operation["parameters"] as JsonArray ?? [];
-        DescribeParameters(parameters);
+        DescribeParameters(parameters, endpoint);
         var hasIfMatch = method is "patch" or "delete" or "put" && TakesHttpContext(endpoint);
         if (method == "post" && policy is not null)
         {
@@ -123,12 +123,18 @@ internal sealed partial class Operations(JsonObject document, IReadOnlyDictionar
 
     private static string? Summary(string? says) => says is null ? null : FirstSentence().Match(says).Groups[1].Value.TrimEnd('.', ':', ';');
 
-    private static void DescribeParameters(JsonArray parameters)
+    private static void DescribeParameters(JsonArray parameters, RouteEndpoint endpoint)
     {
+        var words = endpoint.Metadata.GetMetadata<MethodInfo>()?.GetParameters().Where(p => p.IsDefined(typeof(WordsAttribute))).ToDictionary(p => p.Name!, p => p.GetCustomAttribute<WordsAttribute>()!.Words) ?? [];
         foreach (var parameter in parameters.OfType<JsonObject>())
         {
             var name = parameter["name"]!.GetValue<string>();
             var schema = parameter["schema"]!.AsObject();
+            if (words.TryGetValue(name, out var few))
+            {
+                parameter["schema"]!["enum"] = new JsonArray([.. few.Select(w => (JsonNode)w)]);
+            }
+
             if (parameter["in"]!.GetValue<string>() == "path")
             {
                 parameter["description"] ??= name == "id" ? "The resource's id." : $"The {name.Replace('_', ' ')}.";

@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 
 namespace VoicePlatform.Host.OpenApi;
@@ -24,7 +25,8 @@ internal sealed class Schemas(JsonObject document, SchemaNames names)
     }
 
     /// <summary>
-    /// Requests and answers that share a type differ: a request may leave out what has a default, an answer has every field. Requests keep
+    /// Requests and answers that share a type differ: a request may leave out what has a default, an answer has every field
+    /// that is not left out for being null. Requests keep
     /// the schema; where an answer uses it too, the request's gets the suffix "Input".
     /// </summary>
     public void Separate(IReadOnlyList<JsonObject> requests, IReadOnlyList<JsonObject> answers)
@@ -42,11 +44,20 @@ internal sealed class Schemas(JsonObject document, SchemaNames names)
         {
             if (_schemas[name] is JsonObject schema && schema["properties"] is JsonObject properties)
             {
-                schema["required"] = new JsonArray([.. properties.Select(p => (JsonNode)p.Key)]);
+                var leftOut = LeftOut(names.TypeOf(name)!);
+                schema["required"] = new JsonArray([.. properties.Where(p => !leftOut.Contains(p.Key)).Select(p => (JsonNode)p.Key)]);
                 schema.Remove("additionalProperties");
             }
         }
     }
+
+    /// <summary>What an answer has only when there is something to say, as a secret that has just been made.</summary>
+    private static HashSet<string> LeftOut(JsonTypeInfo type) =>
+    [
+        .. type.Properties
+            .Where(p => p.AttributeProvider is PropertyInfo member && member.GetCustomAttribute<JsonIgnoreAttribute>() is { Condition: not JsonIgnoreCondition.Never })
+            .Select(p => p.Name),
+    ];
 
     /// <summary>RFC 7396: every field may be left out or be null, objects inside too.</summary>
     public void MakePatch(JsonObject request)

@@ -48,7 +48,7 @@ internal static partial class ExampleAnswers
     [GeneratedRegex("\"(?<name>key|api_key|secret|token|participant_token|hash)\":\"[^\"]*\"", RegexOptions.ExplicitCapture)]
     private static partial Regex Secret();
 
-    [GeneratedRegex("\\b(ten|usr|key|ast|tol|trk|num|cal|ses|whk|evt|dlv|txn|ent|hld|aud)[0-9a-hjkmnp-tv-z]{26}\\b", RegexOptions.ExplicitCapture)]
+    [GeneratedRegex("\\b(ten|usr|key|ast|tol|trk|num|cal|ses|whk|evt|dlv|txn|ent|hld|aud|rpl)[0-9a-hjkmnp-tv-z]{26}\\b", RegexOptions.ExplicitCapture)]
     private static partial Regex Id();
 
     [GeneratedRegex("\"20\\d\\d-\\d\\d-\\d\\dT[0-9:.]+Z\"")]

@@ -72,7 +72,8 @@ internal sealed class FuzzTests
             await FuzzAsync(w.Document, w.Operation, w.Resources, new Random(seed ^ Stable(w.Operation.ToString()))));
 
         TestContext.Out.WriteLine($"FUZZ_SEED={seed}: {_requests} requests to {work.Count} operations in {clock.Elapsed.TotalSeconds:0.0} s; answers {string.Join(", ", _statuses.OrderBy(s => s.Key).Select(s => $"{s.Key}: {s.Value}"))}");
-        Assert.That(_faults, Is.Empty, string.Join('\n', _faults.Take(60)));
+        // One of each operation's, so that none hides another's.
+        Assert.That(_faults, Is.Empty, string.Join('\n', _faults.GroupBy(f => f.Split(" [")[0]).SelectMany(g => g.Take(4)).Take(80)));
         await NothingHalfDoneAsync(tenant, before);
         NoSecretLogged(resources);
     }

@@ -64,7 +64,7 @@ internal sealed class Resources
         {
             trunk["direction"] = "inbound";
             trunk["address"] = "";
-            trunk["allowed_addresses"] = new JsonArray("127.0.0.1");
+            trunk["allowed_addresses"] = new JsonArray($"127.0.{unique / 250}.{1 + (unique % 250)}");     // Two of the same would take the same calls.
         });
         await made.AddAsync(Number, "createNumber", number => number["number"] = $"+1415555{1000 + unique}");
         await made.AddAsync(Key, "createKey");

@@ -113,12 +113,12 @@ internal sealed class NodeScript : IAsyncDisposable
 
         try
         {
-            using var npm = Process.Start(NewStart("npm", "install", "--no-audit", "--no-fund", "--no-package-lock"))!;
+            using var npm = Process.Start(NewStart("npm", "ci", "--no-audit", "--no-fund"))!;
             npm.StandardInput.Close();
             var output = npm.StandardOutput.ReadToEndAsync();
             var errors = npm.StandardError.ReadToEndAsync();
             await npm.WaitForExitAsync();
-            Assert.That(npm.ExitCode, Is.Zero, $"npm install in tests/IntegrationTests/Node failed: {await output} {await errors}");
+            Assert.That(npm.ExitCode, Is.Zero, $"npm ci in tests/IntegrationTests/Node failed: {await output} {await errors}");
         }
         catch (System.ComponentModel.Win32Exception)
         {

@@ -5,10 +5,10 @@ namespace VoicePlatform.Billing.Features;
 /// <summary>Credits that are or were reserved, newest first.</summary>
 internal static class ListHolds
 {
-    private static readonly string[] Statuses = ["active", "settled", "released", "expired"];
+    public enum HoldStatus { Active, Settled, Released, Expired }
 
     public static void Map(RouteGroupBuilder billing) => billing
-        .MapGet("/holds", async (int? limit, string? starting_after, string? status, Caller caller, IMediator mediator, CancellationToken ct) =>
+        .MapGet("/holds", async (int? limit, string? starting_after, [Words<HoldStatus>] string? status, Caller caller, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new Query(caller.TenantId, new(limit, starting_after), status), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
         .WithName(nameof(ListHolds))
         .Produces<Page<Hold>>();
@@ -31,14 +31,9 @@ internal static class ListHolds
     {
         public async Task<Result<Page<Hold>>> Handle(Query request, CancellationToken cancellationToken)
         {
-            if (request.Page.Refusal is { } refusal)
+            if ((request.Page.Refusal ?? Words.Refusal<HoldStatus>("status", request.Status)) is { } refusal)
             {
                 return refusal;
-            }
-
-            if (request.Status is not null && !Statuses.Contains(request.Status))
-            {
-                return Error.Field("status", "unknown", $"'status' must be one of {string.Join(", ", Statuses)}.");
             }
 
             var rows = (await (await unit.OpenAsync(cancellationToken)).QueryAsync<Hold>(new(

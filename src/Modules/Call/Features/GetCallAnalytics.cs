@@ -9,7 +9,7 @@ internal static class GetCallAnalytics
 
     public static void Map(RouteGroupBuilder analytics) => analytics
         .MapGet("/calls", async (
-            DateTimeOffset? from, DateTimeOffset? to, string? group_by, string? assistant_id, Caller caller, IMediator mediator, CancellationToken ct) =>
+            DateTimeOffset? from, DateTimeOffset? to, [Words<GroupBy>] string? group_by, string? assistant_id, Caller caller, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new Query(caller.TenantId, from, to, group_by, assistant_id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
         .WithName(nameof(GetCallAnalytics))
         .Produces<Response>();

@@ -9,8 +9,8 @@ internal static class ListCalls
 {
     public static void Map(RouteGroupBuilder calls) => calls
         .MapGet("/", async (
-            int? limit, string? starting_after, string? status, string? direction, string? assistant_id, DateTimeOffset? from, DateTimeOffset? to,
-            Caller caller, IMediator mediator, CancellationToken ct) =>
+            int? limit, string? starting_after, [Words<CallStatus>] string? status, [Words<CallDirection>] string? direction, string? assistant_id,
+            DateTimeOffset? from, DateTimeOffset? to, Caller caller, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new Query(caller.TenantId, new(limit, starting_after), status, direction, assistant_id, from, to), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
         .WithName(nameof(ListCalls))
         .Produces<Page<CallView>>();
@@ -22,13 +22,13 @@ internal static class ListCalls
     {
         public async Task<Result<Page<CallView>>> Handle(Query request, CancellationToken cancellationToken)
         {
-            if ((request.Page.Refusal ?? Refusal<CallStatus>("status", request.Status) ?? Refusal<CallDirection>("direction", request.Direction)) is { } refusal)
+            if ((request.Page.Refusal ?? Words.Refusal<CallStatus>("status", request.Status) ?? Words.Refusal<CallDirection>("direction", request.Direction)) is { } refusal)
             {
                 return refusal;
             }
 
-            CallStatus? status = request.Status is null ? null : CallDb.Parse<CallStatus>(request.Status);
-            CallDirection? direction = request.Direction is null ? null : CallDb.Parse<CallDirection>(request.Direction);
+            var status = Words.Read<CallStatus>(request.Status);
+            var direction = Words.Read<CallDirection>(request.Direction);
             var (from, to) = (request.From?.ToUniversalTime(), request.To?.ToUniversalTime());
             var after = request.Page.StartingAfter;
             var rows = await db.Calls.AsNoTracking()
@@ -41,13 +41,6 @@ internal static class ListCalls
                 .Take(request.Page.Rows + 1)
                 .ToListAsync(cancellationToken);
             return Page<CallView>.Of(rows.ConvertAll(c => CallView.Of(c, recordings.LinkOf(c))), request.Page.Rows, c => c.Id);
-        }
-
-        private static Error? Refusal<T>(string field, string? word)
-            where T : struct, Enum
-        {
-            var words = Enum.GetValues<T>().Select(CallDb.Text).ToList();
-            return word is null || words.Contains(word) ? null : Error.Field(field, "unknown", $"'{field}' must be one of {string.Join(", ", words)}.");
         }
     }
 }

@@ -11,7 +11,7 @@ internal static class GetLatencyAnalytics
 
     public static void Map(RouteGroupBuilder analytics) => analytics
         .MapGet("/latency", async (
-            DateTimeOffset? from, DateTimeOffset? to, string? group_by, string? assistant_id, Caller caller, IMediator mediator, CancellationToken ct) =>
+            DateTimeOffset? from, DateTimeOffset? to, [Words<GroupBy>] string? group_by, string? assistant_id, Caller caller, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new Query(caller.TenantId, from, to, group_by, assistant_id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
         .WithName(nameof(GetLatencyAnalytics))
         .Produces<Response>();

@@ -9,7 +9,7 @@ internal static class GetUsageAnalytics
 
     public static void Map(RouteGroupBuilder analytics) => analytics
         .MapGet("/usage", async (
-            DateTimeOffset? from, DateTimeOffset? to, string? group_by, string? assistant_id, Caller caller, IMediator mediator, CancellationToken ct) =>
+            DateTimeOffset? from, DateTimeOffset? to, [Words<GroupBy>] string? group_by, string? assistant_id, Caller caller, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new Query(caller.TenantId, from, to, group_by, assistant_id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
         .WithName(nameof(GetUsageAnalytics))
         .Produces<Response>();

@@ -6,7 +6,7 @@ namespace VoicePlatform.Tenants.Features;
 internal static class ListDeliveries
 {
     public static void Map(RouteGroupBuilder webhooks) => webhooks
-        .MapGet("/{id}/deliveries", async (string id, string? status, int? limit, string? starting_after, Caller caller, IMediator mediator, CancellationToken ct) =>
+        .MapGet("/{id}/deliveries", async (string id, [Words<DeliveryStatus>] string? status, int? limit, string? starting_after, Caller caller, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new Query(caller.TenantId, id, status, new(limit, starting_after)), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
         .WithName(nameof(ListDeliveries))
         .Produces<Page<DeliveryView>>();
@@ -17,14 +17,9 @@ internal static class ListDeliveries
     {
         public async Task<Result<Page<DeliveryView>>> Handle(Query request, CancellationToken cancellationToken)
         {
-            if (request.Page.Refusal is { } refusal)
+            if ((request.Page.Refusal ?? Words.Refusal<DeliveryStatus>("status", request.Status)) is { } refusal)
             {
                 return refusal;
-            }
-
-            if (request.Status is not (null or "pending" or "delivered" or "failed"))
-            {
-                return Error.Field("status", "unknown", "'status' is pending, delivered or failed.");
             }
 
             var connection = await unit.OpenAsync(cancellationToken);
