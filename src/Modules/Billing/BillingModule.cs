@@ -24,9 +24,12 @@ public static class BillingModule
         ListEntries.Map(reading);
         ListHolds.Map(reading);
         VerifyLedger.Map(reading);
+        GetRates.Map(reading);
 
         var operating = app.MapGroup("/v1/billing").WithTags("Billing").RequireAuthorization(Scopes.Platform);
         TopUp.Map(operating);
+        ReverseTransaction.Map(operating);
+        CreateRateCard.Map(operating);
         return app;
     }
 }

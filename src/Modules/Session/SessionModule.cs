@@ -47,6 +47,8 @@ public static class SessionModule
         GetUsage.Map(reading);
         GetNotes.Map(reading);
 
+        QuoteConversation.Map(app.MapGroup("/v1/billing").WithTags("Billing").RequireAuthorization(Scopes.FinanceOrOperate));
+
         IssueToken.Map(app);
         StartVoiceSession004.Map(app);
         StartChatSession004.Map(app);
