@@ -1,5 +1,4 @@
 using System.Net;
-using VoicePlatform.IntegrationTests.Support;
 
 namespace VoicePlatform.IntegrationTests.Billing;
 
