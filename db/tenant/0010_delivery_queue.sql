@@ -128,7 +128,10 @@ BEGIN
     RETURNING d.id, d.attempts),
   kept AS (
     INSERT INTO tenant.delivery_attempts (delivery_id, attempt, started_at, duration_ms, status_code, error, answer)
-    SELECT r.id, c.attempts, r.started_at, r.duration_ms, r.status_code, r.error, r.answer FROM counted c JOIN results r ON r.id = c.id),
+    -- Two results of one delivery at once (a sender that lost its lease, and its successor): the batch must not fail for it.
+    SELECT DISTINCT ON (r.id) r.id, c.attempts, r.started_at, r.duration_ms, r.status_code, r.error, r.answer
+    FROM counted c JOIN results r ON r.id = c.id ORDER BY r.id, r.started_at DESC
+    ON CONFLICT DO NOTHING),
   released AS (
     UPDATE tenant.delivery_queue q SET due_at = at FROM ended o
     WHERE q.lane = o.lane AND q.subject_id = o.subject_id AND q.lease IS NULL AND q.delivery_id <> o.delivery_id
@@ -155,7 +158,9 @@ BEGIN
 
   UPDATE tenant.events e SET position = n.position
   FROM (SELECT waiting.id, nextval('tenant.event_position') AS position
-        FROM (SELECT id FROM tenant.events WHERE position IS NULL ORDER BY id LIMIT batch) waiting) n
+        FROM (SELECT w.id FROM (SELECT id, tenant_id, subject_id, sequence FROM tenant.events WHERE position IS NULL ORDER BY id LIMIT batch) w
+              -- Events of one subject in their order, also within a millisecond, in which ids know none.
+              ORDER BY max(w.id) OVER (PARTITION BY w.tenant_id, w.subject_id ORDER BY w.sequence), w.subject_id, w.sequence) waiting) n
   WHERE e.id = n.id;
   GET DIAGNOSTICS numbered = ROW_COUNT;
   RETURN numbered;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Diagnostics;
 using Npgsql;
 
@@ -8,7 +9,7 @@ namespace VoicePlatform.Host;
 internal sealed partial class Failures(ILogger<Failures> log) : IExceptionHandler
 {
     private static readonly Error DatabaseAway = new(ErrorKind.Unavailable, "database.unavailable", "The database does not answer.") { RetryAfter = TimeSpan.FromSeconds(5) };
-    private static readonly Error Unkeepable = new(ErrorKind.Malformed, "request.malformed", "The body has text that cannot be kept: a NUL character, or half of a surrogate pair.");
+    private static readonly Error Unstorable = new(ErrorKind.Invalid, "request.invalid", "A value is beyond what can be kept: U+0000 in a text, or a number or time out of range.");
     private static readonly Error Internal = new(ErrorKind.Unavailable, "internal_error", "Something went wrong here; the request id finds it in the logs.");
 
     public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
@@ -17,7 +18,7 @@ internal sealed partial class Failures(ILogger<Failures> log) : IExceptionHandle
         {
             BadHttpRequestException bad => (bad.StatusCode, Unreadable(bad)),
             OperationCanceledException when httpContext.RequestAborted.IsCancellationRequested => (StatusCodes.Status499ClientClosedRequest, Internal),
-            _ when IsUnkeepable(exception) => (StatusCodes.Status400BadRequest, Unkeepable),
+            _ when IsUnstorable(exception) => (StatusCodes.Status422UnprocessableEntity, Unstorable),
             _ when IsDatabaseAway(exception) => (StatusCodes.Status503ServiceUnavailable, DatabaseAway),
             _ => (StatusCodes.Status500InternalServerError, Internal),
         };
@@ -38,24 +39,35 @@ internal sealed partial class Failures(ILogger<Failures> log) : IExceptionHandle
         return true;
     }
 
+    /// <summary>Data exceptions: a number, a time or a text beyond what PostgreSQL holds, which no validator looked at.</summary>
+    private static bool IsUnstorable(Exception e) => e switch
+    {
+        PostgresException p => p.SqlState is PostgresErrorCodes.CharacterNotInRepertoire or PostgresErrorCodes.UntranslatableCharacter
+            or PostgresErrorCodes.NumericValueOutOfRange or PostgresErrorCodes.DatetimeFieldOverflow or PostgresErrorCodes.InvalidTextRepresentation,
+        InvalidOperationException { Source: "System.Text.Json.Rethrowable" } => true,     // Half a character, spelled in JSON.
+        { InnerException: { } inner } => IsUnstorable(inner),
+        _ => false,
+    };
+
     internal static bool IsDatabaseAway(Exception e) => e switch
     {
-        PostgresException p => p.SqlState.StartsWith("57P", StringComparison.Ordinal) || p.SqlState.StartsWith("53", StringComparison.Ordinal) || p.SqlState.StartsWith("08", StringComparison.Ordinal),
+        PostgresException p => p.SqlState[..2] is "53" or "57" or "08" || p.SqlState is PostgresErrorCodes.ReadOnlySqlTransaction
+            or PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected,      // Tried five times; the next one may come through.
         NpgsqlException => true,
         { InnerException: { } inner } => IsDatabaseAway(inner),
         _ => false,
     };
 
-    /// <summary>JSON can spell characters that PostgreSQL has no place for, and half characters that nobody can read.</summary>
-    private static bool IsUnkeepable(Exception e) =>
-        e is InvalidOperationException { Source: "System.Text.Json.Rethrowable" }
-        || (e as PostgresException ?? e.InnerException as PostgresException)?.SqlState
-            is PostgresErrorCodes.CharacterNotInRepertoire or PostgresErrorCodes.UntranslatableCharacter or PostgresErrorCodes.InvalidTextRepresentation;
-
     private static Error Unreadable(BadHttpRequestException bad)
     {
         if (bad.InnerException is not JsonException json)
         {
+            if (Parameter().Match(bad.Message) is { Success: true } parameter)
+            {
+                var named = parameter.Groups["name"].Value;
+                return new Error(ErrorKind.Malformed, "request.malformed", $"'{named}' cannot be read.") { Fields = [new(named, "wrong_type", "Not of the right type.")] };
+            }
+
             return new Error(ErrorKind.Malformed, bad.StatusCode == StatusCodes.Status413PayloadTooLarge ? "request.too_large" : "request.malformed", bad.Message);
         }
 
@@ -71,6 +83,9 @@ internal sealed partial class Failures(ILogger<Failures> log) : IExceptionHandle
             Fields = field.Length == 0 ? [] : [new(field, "wrong_type", "Not of the right type.")],
         };
     }
+
+    [GeneratedRegex("parameter \"(\\S+ )?(?<name>[a-z_]+)\"", RegexOptions.ExplicitCapture)]
+    private static partial Regex Parameter();
 
     [LoggerMessage(LogLevel.Error, "Request {RequestId} failed")]
     private static partial void Unhandled(ILogger logger, string requestId, Exception exception);

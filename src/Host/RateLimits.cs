@@ -49,7 +49,7 @@ internal sealed class RateLimits(RateLimit? perKey, RateLimit? signUps) : IDispo
         var isSignUp = context.Request.Path.Equals(SignUpPath, StringComparison.Ordinal);
         var (limiter, limit) = isSignUp ? (_signUps, signUps) : (_perKey, perKey);
         var caller = context.RequestServices.GetRequiredService<Caller>();
-        if (limiter is null || (!isSignUp && caller.KeyId is null && !IsOpenDoor(context)))
+        if (limiter is null || (!isSignUp && caller.KeyId is null && !IsOpenDoor(context) && !HasFailed(context)))
         {
             await next(context);
             return;
@@ -86,16 +86,19 @@ internal sealed class RateLimits(RateLimit? perKey, RateLimit? signUps) : IDispo
     /// <summary>The seeds' doors that need no key.</summary>
     private static bool IsOpenDoor(HttpContext context) => context.GetEndpoint()?.Metadata.GetMetadata<OpenDoor>() is not null;
 
+    /// <summary>A key that is none: whoever tries many is slowed down.</summary>
+    private static bool HasFailed(HttpContext context) => context.Request.Headers.ContainsKey("x-api-key") || context.Request.Headers.ContainsKey("Authorization");
+
     private static PartitionedRateLimiter<string>? Buckets(RateLimit? limit) => limit is null
         ? null
         : PartitionedRateLimiter.Create<string, string>(who => RateLimitPartition.GetTokenBucketLimiter(who, _ => Options(limit)));
 
     private static TokenBucketRateLimiterOptions Options(RateLimit limit)
     {
-        // A permit at a time where they come seldom, several where they come often: never more than ten times a second.
-        var period = TimeSpan.FromSeconds(Math.Max(limit.Window.TotalSeconds / limit.Permits, 0.1));
-        var permits = (int)Math.Round(limit.Permits * period.TotalSeconds / limit.Window.TotalSeconds);
-        return new() { TokenLimit = limit.Permits, TokensPerPeriod = Math.Max(1, permits), ReplenishmentPeriod = period, QueueLimit = 0, AutoReplenishment = true };
+        // A permit at a time where they come seldom, several where they come often: never more than ten times a second, and exactly the rate.
+        var permits = (int)Math.Ceiling(limit.Permits * 0.1 / limit.Window.TotalSeconds);
+        var period = limit.Window * permits / limit.Permits;
+        return new() { TokenLimit = limit.Permits, TokensPerPeriod = permits, ReplenishmentPeriod = period, QueueLimit = 0, AutoReplenishment = true };
     }
 }
 

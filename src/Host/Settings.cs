@@ -33,6 +33,7 @@ internal sealed class Settings
         SipPort = Port("EMBEDDED_SIP_PORT", 5060);
         SipRtpPorts = PortRange("EMBEDDED_SIP_RTP_PORTS", (10_000, 10_200));
         RestPort = Port("PORT", 8000);
+        TrustedProxies = Networks("TRUSTED_PROXIES");
         RateLimitPerKey = Rate("RATE_LIMIT_PER_KEY", "600/min");
         RateLimitSignUp = Rate("RATE_LIMIT_CREATE_KEY", IsDevelopment ? "off" : "10/h");
         Urls = Text("URLS") ?? $"http://127.0.0.1:{RestPort}";
@@ -58,6 +59,9 @@ internal sealed class Settings
 
     /// <summary>First and last UDP port of telephones' audio; two a call.</summary>
     public (int First, int Last) SipRtpPorts { get; }
+
+    /// <summary>Whose X-Forwarded-For and X-Forwarded-Proto are believed.</summary>
+    public IReadOnlyList<IPNetwork> TrustedProxies { get; }
 
     /// <summary>Null: no limit.</summary>
     public RateLimit? RateLimitPerKey { get; }
@@ -138,7 +142,7 @@ internal sealed class Settings
     {
         try
         {
-            var builder = new NpgsqlDataSourceBuilder(ToKeywords(connectionString));
+            var builder = new NpgsqlDataSourceBuilder(ToKeywords(connectionString)) { Name = "voiceplatform" };
 
             // A database that hangs is known within seconds, unless the operator says otherwise; what may take long says so where it is asked.
             builder.ConnectionStringBuilder.Timeout = Given("Timeout") ? builder.ConnectionStringBuilder.Timeout : 5;
@@ -210,6 +214,13 @@ internal sealed class Settings
         }).ToList();
         return local[0];
     }
+
+    private List<IPNetwork> Networks(string name) => (Text(name) ?? "")
+        .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+        .Select(range => IPNetwork.TryParse(range.Contains('/', StringComparison.Ordinal) ? range : range + (range.Contains(':', StringComparison.Ordinal) ? "/128" : "/32"), out var network)
+            ? network
+            : throw new SettingsException($"{name} has '{range}'; write addresses or ranges like 10.0.0.0/8, separated by commas."))
+        .ToList();
 
     private RateLimit? Rate(string name, string fallback) =>
         RateLimit.TryParse(Text(name) ?? fallback, out var limit) ? limit : throw new SettingsException($"{name} is '{Text(name)}'; set it to a rate like 600/min, 10/h or 5/s, or to off.");

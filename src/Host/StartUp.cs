@@ -8,6 +8,7 @@ using VoicePlatform.Billing;
 using VoicePlatform.Calls;
 using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.Host.Mcp;
+using VoicePlatform.Host.OpenApi;
 using VoicePlatform.LiveKit.Rtc;
 using VoicePlatform.MediaServer;
 using VoicePlatform.Sessions;
@@ -31,6 +32,12 @@ internal static class StartUp
         }
 
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, EnvironmentName = EnvironmentName(), ContentRootPath = AppContext.BaseDirectory });
+        if (args is ["openapi", var folder])
+        {
+            await OpenApiStartUp.WriteApiDocumentsAsync(builder, folder);
+            return 0;
+        }
+
         var settings = new Settings(builder.Configuration);
         if (args is ["migrate"])
         {
@@ -48,6 +55,8 @@ internal static class StartUp
         {
             throw new SettingsException($"The database lacks migration {missing}: run the host with 'migrate' first.");
         }
+
+        await DatabaseRole.CheckAsync(app.Services.GetRequiredService<NpgsqlDataSource>(), settings.IsDevelopment, app.Logger, CancellationToken.None);
 
         // A library that is missing is better known now than with the first caller.
         _ = app.Services.GetRequiredService<RtcEngine>();
@@ -80,6 +89,8 @@ internal static class StartUp
         builder.Services.AddHttpClient(McpEndpoint.Client, client => client.BaseAddress = new Uri(settings.LocalUrl));
         builder.Services.AddExceptionHandler<Failures>();
         builder.Services.AddProblemDetails();
+        builder.Services.AddApiDocuments();
+        builder.Services.AddSingleton<Metrics>();
         builder.Services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = true);
         builder.Services.ConfigureHttpJsonOptions(o => Json.Configure(o.SerializerOptions));
 
@@ -101,16 +112,22 @@ internal static class StartUp
 
         change?.Invoke(builder.Services);
         var app = builder.Build();
+        _ = app.Services.GetRequiredService<Metrics>();     // It counts from the first request on.
+        app.UseTrustedProxies(settings);
         app.UseRequestIds();
         app.UseExceptionHandler();
         app.UseStatusCodePages(StatusPages.WriteAsync);
+        app.UseDocsPage();
         app.UseCors();
         app.UseAuthentication();
         app.UseRateLimits();
         app.UseAuthorization();
+        app.UseReadableRequests();
         app.UseIdempotencyKeys();
         app.MapHealth();
         app.MapMcp();
+        app.MapApiDocuments();
+        app.MapMetrics();
         app.MapTenant().MapAssistant().MapSession().MapTrunk().MapCall().MapBilling();
         return app;
     }

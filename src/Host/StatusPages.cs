@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Diagnostics;
+using VoicePlatform.Host.Mcp;
 
 namespace VoicePlatform.Host;
 
@@ -19,7 +20,7 @@ internal static class StatusPages
 
     public static void UseRequestIds(this IApplicationBuilder app) => app.Use((context, next) =>
     {
-        context.RequestServices.GetRequiredService<Caller>().Address = context.Connection.RemoteIpAddress?.ToString();
+        context.RequestServices.GetRequiredService<Caller>().Address = OnBehalf.AddressOf(context.Request) ?? context.Connection.RemoteIpAddress?.ToString();
 
         // At the last moment: the exception handler clears what was set before.
         context.Response.OnStarting(() =>

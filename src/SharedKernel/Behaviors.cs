@@ -54,6 +54,11 @@ internal sealed class ConnectionBehavior<TRequest, TResponse>(UnitOfWork unit) :
         unit.Depth++;
         try
         {
+            if (!unit.IsActive)
+            {
+                await unit.AlignAsync(cancellationToken);
+            }
+
             return await next();
         }
         finally
@@ -66,15 +71,26 @@ internal sealed class ConnectionBehavior<TRequest, TResponse>(UnitOfWork unit) :
     }
 }
 
-/// <summary>Does a keyed effect once: see <see cref="Idempotency.OnceOutsideAsync"/>.</summary>
-internal sealed class EffectBehavior<TRequest, TResponse>(UnitOfWork unit, Idempotency idempotency) : IPipelineBehavior<TRequest, TResponse>
+/// <summary>
+/// Does a keyed effect once: see <see cref="Idempotency.OnceOutsideAsync"/>. It runs in a scope of its own and to its end, also when who asked has gone:
+/// his next request with the key gets the answer.
+/// </summary>
+internal sealed class EffectBehavior<TRequest, TResponse>(UnitOfWork unit, Caller caller, RequestKey requestKey, Idempotency idempotency, IServiceScopeFactory scopes)
+    : IPipelineBehavior<TRequest, TResponse>
     where TRequest : IRequest<TResponse>, IEffect
     where TResponse : IFailable<TResponse>
 {
     public async Task<TResponse> Handle(TRequest request, CancellationToken cancellationToken, RequestHandlerDelegate<TResponse> next)
     {
         await unit.ReleaseAsync();
-        return await idempotency.OnceOutsideAsync(() => next());
+        return requestKey.Take() is { } key
+            ? await idempotency.OnceOutsideAsync(key, async () =>
+            {
+                await using var scope = scopes.CreateAsyncScope();
+                caller.CopyTo(scope.ServiceProvider.GetRequiredService<Caller>());
+                return await scope.ServiceProvider.GetRequiredService<IMediator>().Send(request, CancellationToken.None);
+            })
+            : await next();
     }
 }
 

@@ -47,7 +47,10 @@ public sealed class Caller
     public string? Address { get; set; }
 
     public void Become(string tenantId, string? userId, string? keyId, bool isTest) =>
-        (_tenantId, UserId, KeyId, IsTest) = (tenantId, userId, keyId, isTest);
+        (_tenantId, UserId, KeyId, IsTest, Scopes, DefaultAssistantId, IsPlatform) = (tenantId, userId, keyId, isTest, [], null, false);
+
+    /// <summary>Nobody: a door that asks for no key takes none into account.</summary>
+    public void BecomeNobody() => (_tenantId, UserId, KeyId, IsTest, Scopes, DefaultAssistantId, IsPlatform) = (null, null, null, false, [], null, false);
 
     /// <summary>A request's key: who asks, and what it may.</summary>
     public void Become(string tenantId, string userId, string keyId, bool isTest, IReadOnlyList<string> scopes, string? defaultAssistantId)

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 
 namespace VoicePlatform.SharedKernel;
@@ -6,6 +8,20 @@ namespace VoicePlatform.SharedKernel;
 public static class Etag
 {
     public static string Of(int revision) => $"\"{revision}\"";
+
+    /// <summary>
+    /// Answers a resource that is only read, with a tag of what it says now: whoever shows the tag again (If-None-Match) and finds it unchanged is told
+    /// so, 304, without a body.
+    /// </summary>
+    public static IResult Json<T>(HttpContext http, T value)
+    {
+        var body = JsonSerializer.SerializeToUtf8Bytes(value, SharedKernel.Json.Options);
+        var tag = $"W/\"{Convert.ToHexStringLower(SHA256.HashData(body).AsSpan(0, 12))}\"";
+        http.Response.Headers.ETag = tag;
+        return http.Request.Headers.IfNoneMatch.ToString().Split(',', StringSplitOptions.TrimEntries).Contains(tag, StringComparer.Ordinal)
+            ? Results.StatusCode(StatusCodes.Status304NotModified)
+            : Results.Bytes(body, "application/json; charset=utf-8");
+    }
 
     public static void Tell(HttpContext http, int revision) => http.Response.Headers.ETag = Of(revision);
 

@@ -79,17 +79,12 @@ internal sealed class Idempotency(NpgsqlDataSource source, UnitOfWork unit, Call
     }
 
     /// <summary>
-    /// For an effect outside of the database: the key is taken first and the answer stored afterwards. Whoever dies in between leaves the key taken
-    /// for five minutes; what became of the effect is unknown then, and a request that comes later runs again.
+    /// For an effect outside of the database: the key is taken first and the answer stored afterwards. Whoever dies or fails in between leaves the key
+    /// taken for five minutes: what became of the effect is unknown, so it is not done again at once. A refusal gives the key back.
     /// </summary>
-    public async Task<T> OnceOutsideAsync<T>(Func<Task<T>> work)
+    public async Task<T> OnceOutsideAsync<T>(IdempotencyKey key, Func<Task<T>> work)
         where T : IFailable<T>
     {
-        if (requestKey.Take() is not { } key)
-        {
-            return await work();
-        }
-
         var now = clock.GetUtcNow();
         if (!await TakeAsync(key, now))
         {
@@ -99,29 +94,18 @@ internal sealed class Idempotency(NpgsqlDataSource source, UnitOfWork unit, Call
             return await row.ReadAsync() ? Found<T>(key, requestKey, row.GetFieldValue<byte[]>(0), row.GetValue(1) as byte[]) : T.Failed(Running);
         }
 
-        var answered = false;
-        try
+        var result = await work();
+        await using var note = source.CreateCommand(result.Error is null
+            ? "UPDATE platform.idempotency SET answer = $4, running_until = NULL WHERE tenant_id = $1 AND key = $2 AND created_at = $3"
+            : "DELETE FROM platform.idempotency WHERE tenant_id = $1 AND key = $2 AND created_at = $3 AND answer IS NULL");
+        Fill(note, Owner, key.Text, now);
+        if (result.Error is null)
         {
-            var result = await work();
-            if (result.Error is null)
-            {
-                await using var store = source.CreateCommand("UPDATE platform.idempotency SET answer = $4, running_until = NULL WHERE tenant_id = $1 AND key = $2 AND created_at = $3");
-                Fill(store, Owner, key.Text, now, Seal(key, result.ToJson()));
-                await store.ExecuteNonQueryAsync();
-                answered = true;
-            }
+            Fill(note, Seal(key, result.ToJson()));
+        }
 
-            return result;
-        }
-        finally
-        {
-            if (!answered)
-            {
-                await using var forget = source.CreateCommand("DELETE FROM platform.idempotency WHERE tenant_id = $1 AND key = $2 AND created_at = $3 AND answer IS NULL");
-                Fill(forget, Owner, key.Text, now);
-                await forget.ExecuteNonQueryAsync();
-            }
-        }
+        await note.ExecuteNonQueryAsync();
+        return result;
     }
 
     private async Task<bool> TakeAsync(IdempotencyKey key, DateTimeOffset now)

@@ -15,6 +15,7 @@ public sealed class UnitOfWork(NpgsqlDataSource source, Caller caller) : IAsyncD
     private readonly List<Action> _afterCommit = [];
     private NpgsqlConnection? _own;
     private NpgsqlConnection? _lent;
+    private string? _restrictedTo;      // The tenant whose rows the open connection sees; null: all.
 
     public NpgsqlConnection Connection => _lent ?? (_own ??= source.CreateConnection());
 
@@ -37,22 +38,27 @@ public sealed class UnitOfWork(NpgsqlDataSource source, Caller caller) : IAsyncD
         if (Connection.State is System.Data.ConnectionState.Closed)
         {
             await Connection.OpenAsync(ct);
-            await RestrictAsync(Connection, ct);
+            _restrictedTo = null;
         }
 
+        await AlignAsync(ct);
         return Connection;
     }
 
-    /// <summary>Opens the connection for a statement that finds out who asks, and restricts it itself (<see cref="TenantSetting"/>).</summary>
+    /// <summary>Opens the connection for a statement that finds out who asks, and restricts it itself (<see cref="TenantSetting"/>, <see cref="Restricted"/>).</summary>
     public async ValueTask<NpgsqlConnection> OpenForAuthenticationAsync(CancellationToken ct)
     {
         if (Connection.State is System.Data.ConnectionState.Closed)
         {
             await Connection.OpenAsync(ct);
+            _restrictedTo = null;
         }
 
         return Connection;
     }
+
+    /// <summary>The statement that found out who asks has restricted the connection to this tenant.</summary>
+    public void Restricted(string tenantId) => _restrictedTo = tenantId;
 
     /// <summary>The setting that row security goes by. Belongs to the connection; the pool clears it when the connection comes back.</summary>
     public const string TenantSetting = "app.tenant";
@@ -84,17 +90,29 @@ public sealed class UnitOfWork(NpgsqlDataSource source, Caller caller) : IAsyncD
     {
         if (other.Connection.State is System.Data.ConnectionState.Open && !other.IsActive)
         {
-            _lent = other.Connection;
+            (_lent, _restrictedTo) = (other.Connection, other._restrictedTo);
         }
     }
 
-    internal async ValueTask RestrictAsync(System.Data.Common.DbConnection connection, CancellationToken ct)
+    /// <summary>Brings an open connection to whoever asks now: a scope may become somebody else on the way (a door that needs no key, and was sent one).</summary>
+    internal async ValueTask AlignAsync(CancellationToken ct)
     {
-        if (caller.HasTenant)
+        var tenant = caller.HasTenant ? caller.TenantId : null;
+        if (tenant == _restrictedTo || Connection.State is not System.Data.ConnectionState.Open)
         {
-            await using var restrict = new NpgsqlCommand($"SELECT set_config('{TenantSetting}', $1, false)", (NpgsqlConnection)connection) { Parameters = { new() { Value = caller.TenantId } } };
-            await restrict.ExecuteNonQueryAsync(ct);
+            return;
         }
+
+        await using var restrict = new NpgsqlCommand($"SELECT set_config('{TenantSetting}', $1, false)", Connection) { Parameters = { new() { Value = tenant ?? "" } } };
+        await restrict.ExecuteNonQueryAsync(ct);
+        _restrictedTo = tenant;
+    }
+
+    /// <summary>Entity Framework opened the connection.</summary>
+    internal ValueTask OpenedAsync(CancellationToken ct)
+    {
+        _restrictedTo = null;
+        return AlignAsync(ct);
     }
 
     internal async Task BeginAsync(CancellationToken ct) => Transaction = await (await OpenAsync(ct)).BeginTransactionAsync(ct);
@@ -113,7 +131,7 @@ public sealed class UnitOfWork(NpgsqlDataSource source, Caller caller) : IAsyncD
 internal sealed class RestrictOnOpen(UnitOfWork unit) : DbConnectionInterceptor
 {
     public override Task ConnectionOpenedAsync(System.Data.Common.DbConnection connection, ConnectionEndEventData eventData, CancellationToken cancellationToken = default) =>
-        unit.RestrictAsync(connection, cancellationToken).AsTask();
+        unit.OpenedAsync(cancellationToken).AsTask();
 
     public override void ConnectionOpened(System.Data.Common.DbConnection connection, ConnectionEndEventData eventData) =>
         throw new NotSupportedException("The database is asked asynchronously.");
@@ -124,7 +142,10 @@ public sealed class Transactions(IServiceScopeFactory scopes)
 {
     private const int MaxAttempts = 5;
 
-    /// <summary>A failed result rolls back. Serialization failures and deadlocks run the work again in a new scope, up to five times.</summary>
+    /// <summary>
+    /// A failed result rolls back. Serialization failures, deadlocks, and rows that somebody else changed meanwhile run the work again in a new scope, up to
+    /// five times: it then finds what is.
+    /// </summary>
     /// <param name="asking">The unit of work of the scope that asks; its open connection is used.</param>
     public async Task<T> RunAsync<T>(Caller caller, Func<IServiceProvider, CancellationToken, Task<T>> work, CancellationToken ct, UnitOfWork? asking = null)
         where T : IFailable<T>
@@ -165,7 +186,7 @@ public sealed class Transactions(IServiceScopeFactory scopes)
 
     private static bool IsWorthRepeating(Exception e) =>
         (e as PostgresException ?? e.InnerException as PostgresException)?.SqlState
-            is PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected;
+            is PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected || e is DbUpdateConcurrencyException;
 }
 
 public static class ModuleDb

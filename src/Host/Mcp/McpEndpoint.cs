@@ -99,6 +99,7 @@ internal static class McpEndpoint
                 }
             }
 
+            request.Headers.TryAddWithoutValidation(OnBehalf.Header, OnBehalf.Of(http));
             using var answer = await clients.CreateClient(Client).SendAsync(request, ct);
             return Told(await answer.Content.ReadAsStringAsync(ct), !answer.IsSuccessStatusCode);
         }

@@ -1,15 +1,29 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
+using System.Diagnostics.CodeAnalysis;
 using VoicePlatform.Assistants.Data;
 using VoicePlatform.Contracts.Assistants;
 
 namespace VoicePlatform.Assistants;
 
-/// <summary>An assistant as the API shows it: what identifies it, then the fields of its document.</summary>
-internal sealed record AssistantView(string Id, int Version, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt, AssistantDocument Document)
+/// <summary>An assistant: what identifies it, then the fields of its document.</summary>
+internal sealed record AssistantView : AssistantDocument
 {
-    public static AssistantView Of(Assistant assistant, AssistantDocument document) =>
-        new(assistant.Id, assistant.Version, assistant.CreatedAt, assistant.UpdatedAt, document);
+    public AssistantView()
+    {
+    }
+
+    [SetsRequiredMembers]
+    private AssistantView(Assistant assistant, AssistantDocument document)
+        : base(document) =>
+        (Id, Version, CreatedAt, UpdatedAt) = (assistant.Id, assistant.Version, assistant.CreatedAt, assistant.UpdatedAt);
+
+    public required string Id { get; init; }
+
+    /// <summary>Counts up with every change.</summary>
+    public required int Version { get; init; }
+    public required DateTimeOffset CreatedAt { get; init; }
+    public required DateTimeOffset UpdatedAt { get; init; }
+
+    public static AssistantView Of(Assistant assistant, AssistantDocument document) => new(assistant, document);
 
     public static IResult Answer(AssistantView view, HttpContext http, int status = StatusCodes.Status200OK)
     {
@@ -19,17 +33,6 @@ internal sealed record AssistantView(string Id, int Version, DateTimeOffset Crea
             http.Response.Headers.Location = $"/v1/assistants/{view.Id}";
         }
 
-        return Results.Json(view.ToJson(), Json.Options, statusCode: status);
-    }
-
-    public JsonObject ToJson()
-    {
-        var json = JsonSerializer.SerializeToNode(new { Id, Version, CreatedAt, UpdatedAt }, Json.Options)!.AsObject();
-        foreach (var (name, value) in JsonSerializer.SerializeToNode(Document, Json.Options)!.AsObject().ToList())
-        {
-            json[name] = value?.DeepClone();
-        }
-
-        return json;
+        return Results.Json(view, Json.Options, statusCode: status);
     }
 }

@@ -34,6 +34,7 @@ internal sealed partial class DocumentRules : AbstractValidator<AssistantDocumen
         RuleFor(d => d.Tts.Speed).InclusiveBetween(0.5, 2).When(d => d.Tts is not null);
         RuleFor(d => d.Realtime).NotNull().When(d => d.Architecture is Architecture.Realtime or Architecture.HalfCascade)
             .WithMessage("'realtime' must name a model for this architecture.");
+        RuleFor(d => d.Realtime!.Options).NotNull().When(d => d.Realtime is not null);
         RuleFor(d => d.Realtime!.Model).Matches(Descriptor()).When(d => d.Realtime is not null).WithMessage("A model is written as provider/model.");
 
         RuleFor(d => d.Turn).NotNull();
@@ -61,7 +62,7 @@ internal sealed partial class DocumentRules : AbstractValidator<AssistantDocumen
         RuleFor(d => d.Voicemail.Message).NotEmpty().When(d => d.Voicemail is { Action: VoicemailAction.LeaveMessage })
             .WithMessage("'voicemail.message' is needed to leave one.");
         RuleFor(d => d.RetentionDays).InclusiveBetween(1, 3_650);
-        RuleFor(d => d.Llm).Custom((_, context) => ScriptIsSound(context)).When(d => d.Llm?.Model is "local/script");
+        RuleFor(d => d.Llm).Custom((_, context) => ScriptIsSound(context)).When(d => d.Llm is { Model: "local/script", Options: not null });
     }
 
     /// <summary>The document with every default filled in, or the fields that are wrong.</summary>
@@ -118,6 +119,12 @@ internal sealed partial class DocumentRules : AbstractValidator<AssistantDocumen
             return;
         }
 
+        if (options is not { Rules: { } rules, Otherwise: not null } || rules.Any(r => r is not { When: not null, Say: not null }))
+        {
+            context.AddFailure("llm.options", "'rules', their 'when' and 'say', and 'otherwise' are not null.");
+            return;
+        }
+
         if (options.Rules.Count > MaxRules)
         {
             context.AddFailure("llm.options.rules", $"There may be up to {MaxRules} rules.");
@@ -144,7 +151,9 @@ internal sealed partial class DocumentRules : AbstractValidator<AssistantDocumen
         RuleFor(choice).NotNull();
         RuleFor(choice).Must(c => c?.Model is null || Descriptor().IsMatch(c.Model))
             .WithMessage("A model is written as provider/model, with :voice or :language after it where it has one.").OverridePropertyName($"{name}.model");
-        RuleForEach(d => read(d).Fallbacks).Matches(Descriptor()).When(d => read(d)?.Fallbacks is not null).OverridePropertyName($"{name}.fallbacks");
+        RuleFor(choice).Must(c => c is null or { Options: not null }).WithMessage("'options' must be an object.").OverridePropertyName($"{name}.options");
+        RuleFor(choice).Must(c => c is null or { Fallbacks: not null }).WithMessage("'fallbacks' must be a list.").OverridePropertyName($"{name}.fallbacks");
+        RuleForEach(d => read(d).Fallbacks).NotNull().Matches(Descriptor()).When(d => read(d)?.Fallbacks is not null).OverridePropertyName($"{name}.fallbacks");
     }
 
     [GeneratedRegex(@"^[a-z0-9_-]{1,40}/[A-Za-z0-9][A-Za-z0-9._/-]{0,120}(:[A-Za-z0-9._ -]{1,80})?$", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]

@@ -87,5 +87,5 @@ internal sealed record Settings003(
 /// <summary>What seed 003 is told of an assistant that was made or changed.</summary>
 internal sealed record Told003(string AssistantId, string AssistantName, string AssistantTtsModel)
 {
-    public static Told003 Of(AssistantView view) => new(view.Id, view.Document.Name, Settings003.TtsModelOf(view.Document.Tts.Model));
+    public static Told003 Of(AssistantView view) => new(view.Id, view.Name, Settings003.TtsModelOf(view.Tts.Model));
 }

@@ -51,6 +51,7 @@ internal sealed class CallEnding(
         }
 
         unit.AfterCommit(dialler.Wake);
+        unit.AfterCommit(() => CallMetrics.Ended(call));
         CallLog.Ended(log, call.Id, CallDb.Text(call.Status), outcome.Cause, call.DurationS ?? 0);
         return default(Done);
     }

@@ -17,6 +17,7 @@ public static class CallModule
         builder.Services.AddOptions<CallOptions>().Configure<IConfiguration>((o, c) => o.Read(c, builder.Environment.IsProduction())).ValidateOnStart();
         builder.Services.AddOptions<BucketOptions>().Configure<IConfiguration>((o, c) => o.Read(c)).ValidateOnStart();
         builder.Services.AddSingleton<Recordings>();
+        builder.Services.AddScoped<IGauges, CallMetrics>();
         builder.Services.AddScoped<CallEnding>();
         builder.Services.AddScoped<InboundCalls>();
         builder.Services.AddScoped<LiveCalls>();
@@ -43,6 +44,7 @@ public static class CallModule
         GetCallEvents.Map(reading);
         GetCallCost.Map(reading);
         GetCallRecording.Map(reading);
+        GetCallAnalytics.Map(app.MapGroup("/v1/analytics").WithTags("Analytics").RequireAuthorization(Scopes.Read));
 
         ServeRecording.Map(app);
         PlaceCall003.Map(app);

@@ -18,6 +18,7 @@ public static class SessionModule
         builder.Services.AddSlices(typeof(SessionModule).Assembly);
         builder.Services.AddModuleDb<SessionDb>(options => new SessionDb(options));
         builder.Services.AddHttpClient<LiveKitApi>();
+        builder.Services.AddScoped<IGauges, SessionMetrics>();
         builder.Services.AddSingleton(p => new WebhookReceiver(new TokenVerifier(p.GetRequiredService<LiveKitServer>().Key, p.GetRequiredService<TimeProvider>())));
         builder.Services.AddScoped<SessionRooms>();
         builder.Services.AddHostedService<SessionSweeper>();
@@ -48,6 +49,10 @@ public static class SessionModule
         GetNotes.Map(reading);
 
         QuoteConversation.Map(app.MapGroup("/v1/billing").WithTags("Billing").RequireAuthorization(Scopes.FinanceOrOperate));
+
+        var analytics = app.MapGroup("/v1/analytics").WithTags("Analytics").RequireAuthorization(Scopes.Read);
+        GetLatencyAnalytics.Map(analytics);
+        GetUsageAnalytics.Map(analytics);
 
         IssueToken.Map(app);
         StartVoiceSession004.Map(app);

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Options;
 using Npgsql;
 using VoicePlatform.Contracts.Tenants;
 using VoicePlatform.Tenants.Data;
+using VoicePlatform.Tenants.Features;
 
 namespace VoicePlatform.Tenants;
 
@@ -44,17 +45,7 @@ internal sealed class NewTenantHandler(TenantDb db, UnitOfWork unit, IMediator m
         db.Keys.Add(key);
         await db.SaveChangesAsync(cancellationToken);
         await audit.NoteAsync("tenant.opened", tenantId, new { name = command.OrgName, user_id = userId, key_id = key.Id, sign_up = command.IsSignUp }, cancellationToken, tenantId);
-        await mediator.Send(
-            new SendMail(
-                tenantId,
-                command.UserEmail!.Trim(),
-                "Your API key was created",
-                $"""
-                {command.UserName}, an API key of {command.OrgName} was created in your name. It ends in {key.Hint}; its text was shown to whoever created it, and is kept nowhere.
-
-                If that was not you, let the operator of this installation know.
-                """),
-            cancellationToken);
+        await mediator.Send(NewKeyMail.For(await db.Users.SingleAsync(u => u.Id == userId, cancellationToken), key), cancellationToken);
         return new NewTenantView(text, tenantId, userId, key.Id);
     }
 

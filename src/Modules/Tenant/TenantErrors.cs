@@ -20,5 +20,6 @@ internal static class TenantErrors
     public static readonly Error WebhookDisabled = new(ErrorKind.Conflict, "webhook.disabled", "The webhook is disabled: enable it first.");
     public static readonly Error DeliveryNotFound = new(ErrorKind.NotFound, "delivery.not_found", "No such delivery.");
     public static readonly Error EventNotFound = new(ErrorKind.NotFound, "event.not_found", "No such event.");
+    public static readonly Error TooManyWebhooks = new(ErrorKind.Conflict, "webhook.too_many", $"A tenant has up to {Data.Webhook.MostPerTenant} webhooks: remove one, or use its filters.");
     public static readonly Error WebhookNotFound = new(ErrorKind.NotFound, "webhook.not_found", "No such webhook.");
 }

@@ -32,6 +32,7 @@ public static class TenantModule
         builder.Services.AddHostedService<EventSequencer>();
         builder.Services.AddHostedService<WebhookSender>();
         builder.Services.AddHostedService<Replayer>();
+        builder.Services.AddScoped<IGauges, WebhookMetrics>();
         builder.Services.AddSingleton<OutboundGuard>();
 
         builder.Services.AddOptions<MailOptions>().Configure<IConfiguration>((o, c) => o.Read(c)).ValidateOnStart();

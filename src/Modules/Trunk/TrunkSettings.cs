@@ -3,7 +3,7 @@ using VoicePlatform.Trunks.Data;
 namespace VoicePlatform.Trunks;
 
 /// <summary>A trunk as its owner writes it.</summary>
-internal sealed record TrunkSettings
+internal record TrunkSettings
 {
     public required string Name { get; init; }
     public TrunkType Type { get; init; } = TrunkType.Generic;

@@ -1,13 +1,29 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
+using System.Diagnostics.CodeAnalysis;
 using VoicePlatform.Trunks.Data;
 
 namespace VoicePlatform.Trunks;
 
-/// <summary>A trunk as the API shows it: what identifies it, its settings, and whether LiveKit has it yet.</summary>
-internal sealed record TrunkView(string Id, int Revision, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt, bool IsSynced, string? SyncError, TrunkSettings Settings)
+/// <summary>A trunk: what identifies it, its settings, and whether LiveKit has it yet.</summary>
+internal sealed record TrunkView : TrunkSettings
 {
-    public static TrunkView Of(Trunk t) => new(t.Id, t.Revision, t.CreatedAt, t.UpdatedAt, t.SyncedRevision == t.Revision, t.SyncError, TrunkSettings.Of(t));
+    public TrunkView()
+    {
+    }
+
+    [SetsRequiredMembers]
+    private TrunkView(Trunk t)
+        : base(Of(t)) =>
+        (Id, Revision, CreatedAt, UpdatedAt, Sync) = (t.Id, t.Revision, t.CreatedAt, t.UpdatedAt, new(t.SyncedRevision == t.Revision ? SyncStatus.Synced : SyncStatus.Pending, t.SyncError));
+
+    public required string Id { get; init; }
+
+    /// <summary>Counts up with every change; the entity tag.</summary>
+    public required int Revision { get; init; }
+    public required DateTimeOffset CreatedAt { get; init; }
+    public required DateTimeOffset UpdatedAt { get; init; }
+    public required TrunkSyncView Sync { get; init; }
+
+    public static TrunkView ViewOf(Trunk t) => new(t);
 
     public static IResult Answer(TrunkView view, HttpContext http, int status = StatusCodes.Status200OK)
     {
@@ -17,21 +33,15 @@ internal sealed record TrunkView(string Id, int Revision, DateTimeOffset Created
             http.Response.Headers.Location = $"/v1/trunks/{view.Id}";
         }
 
-        return Results.Json(view.ToJson(), Json.Options, statusCode: status);
-    }
-
-    public JsonObject ToJson()
-    {
-        var json = JsonSerializer.SerializeToNode(new { Id, CreatedAt, UpdatedAt }, Json.Options)!.AsObject();
-        foreach (var (name, value) in JsonSerializer.SerializeToNode(Settings, Json.Options)!.AsObject().ToList())
-        {
-            json[name] = value?.DeepClone();
-        }
-
-        json["sync"] = JsonSerializer.SerializeToNode(new { Status = IsSynced ? "synced" : "pending", Error = SyncError }, Json.Options);
-        return json;
+        return Results.Json(view, Json.Options, statusCode: status);
     }
 }
+
+/// <summary>Whether the media server knows the trunk as it is now.</summary>
+internal enum SyncStatus { Pending, Synced }
+
+/// <param name="Error">Why it does not yet, where that is known.</param>
+internal sealed record TrunkSyncView(SyncStatus Status, string? Error);
 
 internal sealed record NumberView(
     string Id, string Number, string TrunkId, string AssistantId, string Name, string? ContextUrl, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt)

@@ -23,7 +23,9 @@ internal sealed partial class OutboxDispatcher(
     NpgsqlDataSource source, IServiceScopeFactory scopes, EventCatalog catalog, [FromKeyedServices(typeof(OutboxWriter))] WakeUp wakeUp, TimeProvider clock, ILogger<OutboxDispatcher> log)
     : BackgroundService
 {
-    private const int MaxAttempts = 10;
+    // Waits double up to an hour: three days in all, longer than any outage that nobody notices.
+    private const int MaxAttempts = 80;
+    private static readonly TimeSpan LongestWait = TimeSpan.FromHours(1);
 
     // A handler may wait for the network; facts behind it must not wait for that. No order is promised among facts.
     private const int Concurrency = 16;
@@ -119,14 +121,21 @@ internal sealed partial class OutboxDispatcher(
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
             failure = e.Message;
-            DeliveryFailed(log, id, name, attempt, e);
+            if (attempt >= MaxAttempts)
+            {
+                GivenUp(log, id, name, attempt, e);
+            }
+            else
+            {
+                DeliveryFailed(log, id, name, attempt, e);
+            }
         }
 
         await using var mark = failure is null
             ? source.CreateCommand("UPDATE platform.outbox SET processed_at = $2, last_error = NULL WHERE id = $1")
             : source.CreateCommand("UPDATE platform.outbox SET last_error = $3, next_attempt_at = $2 WHERE id = $1");
         mark.Parameters.Add(new() { Value = id });
-        mark.Parameters.Add(new() { Value = failure is null ? clock.GetUtcNow() : now + TimeSpan.FromSeconds(Math.Pow(2, attempt)) });
+        mark.Parameters.Add(new() { Value = failure is null ? clock.GetUtcNow() : now + TimeSpan.FromSeconds(Math.Min(Math.Pow(2, attempt), LongestWait.TotalSeconds)) });
         if (failure is not null)
         {
             mark.Parameters.Add(new() { Value = failure });
@@ -137,6 +146,9 @@ internal sealed partial class OutboxDispatcher(
 
     [LoggerMessage(LogLevel.Warning, "Outbox message {MessageId} ({Name}) failed attempt {Attempt}")]
     private static partial void DeliveryFailed(ILogger logger, Guid messageId, string name, int attempt, Exception exception);
+
+    [LoggerMessage(LogLevel.Error, "Outbox message {MessageId} ({Name}) is given up after {Attempt} attempts; its row stays for a month")]
+    private static partial void GivenUp(ILogger logger, Guid messageId, string name, int attempt, Exception exception);
 
     [LoggerMessage(LogLevel.Error, "Reading the outbox failed")]
     private static partial void PollFailed(ILogger logger, Exception exception);

@@ -36,6 +36,9 @@ internal sealed class TestHost : IAsyncDisposable
 
     public string DataDir => _dataDir;
 
+    /// <summary>What the host logged from Information on.</summary>
+    public LogBook Log => _app.Services.GetServices<ILoggerProvider>().OfType<LogBook>().Single();
+
     public static Task<TestHost> StartAsync(params (string Name, string Value)[] settings) => StartAsync(withAgent: false, settings);
 
     /// <summary>With the agent, over the test process's one engine: conversations are real.</summary>
@@ -63,6 +66,7 @@ internal sealed class TestHost : IAsyncDisposable
         });
         builder.Configuration.AddInMemoryCollection(settings.ToDictionary(s => s.Name, s => (string?)s.Value));
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
+        builder.Logging.AddProvider(new LogBook()).AddFilter<LogBook>(null, LogLevel.Information);
         var app = StartUp.Build(builder, new Settings(builder.Configuration), services =>
         {
             if (withAgent)
@@ -110,7 +114,7 @@ internal sealed class TestHost : IAsyncDisposable
         var text = await response.Content.ReadAsStringAsync();
         return new Answer(
             response.StatusCode,
-            text.Length > 0 ? JsonNode.Parse(text) : null,
+            text.Length > 0 && response.Content.Headers.ContentType?.MediaType?.EndsWith("json", StringComparison.Ordinal) is true ? JsonNode.Parse(text) : null,
             response.Headers.Concat(response.Content.Headers).ToDictionary(h => h.Key, h => string.Join(',', h.Value), StringComparer.OrdinalIgnoreCase));
     }
 

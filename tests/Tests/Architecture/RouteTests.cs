@@ -15,6 +15,9 @@ internal sealed class RouteTests
     {
         ["GET /health"] = "liveness probes have no key",
         ["GET /health/ready"] = "readiness probes have no key",
+        ["GET /metrics"] = "scrapers have no key; it tells no names and no ids",
+        ["GET /openapi/v1.json"] = "the contract is public",
+        ["GET /openapi/compat.json"] = "the contract is public",
         ["POST /auth/create-key"] = "it makes the first key; KEY_CREATION governs it",
         ["POST /livekit/webhook"] = "LiveKit signs it",
         ["POST /telephony/livekit-webhook"] = "LiveKit signs it (seed 001)",

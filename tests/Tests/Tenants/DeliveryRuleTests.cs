@@ -94,9 +94,12 @@ internal sealed partial class DeliveryRuleTests
             WebhookSignature.Sign(["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, "{\"test\": 2432232314}"u8),
             Is.EqualTo("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="));
 
-    [TestCase("a\0b\u001bc", "a b c")]
-    [TestCase("x\ud83d", "x\ufffd")]
-    public void What_strangers_send_can_be_stored(string text, string stored) => Assert.That(DeliveryAttempt.Printable(text), Is.EqualTo(stored));
+    [Test]
+    public void What_strangers_send_can_be_stored()
+    {
+        Assert.That(DeliveryAttempt.Printable("a\0b\u001bc"), Is.EqualTo("a b c"));
+        Assert.That(DeliveryAttempt.Printable("x" + (char)0xd83d), Is.EqualTo("x\ufffd"));
+    }
 
     [Test]
     public void An_excerpt_cuts_no_character_in_half() => Assert.That(DeliveryAttempt.Printable(new string('x', 499) + "\ud83d\ude00"), Is.EqualTo(new string('x', 499)));

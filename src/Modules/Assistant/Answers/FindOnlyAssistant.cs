@@ -23,6 +23,6 @@ internal sealed class MakeAssistantHandler(IMediator mediator) : IRequestHandler
     public async Task<Result<AssistantVersion>> Handle(MakeAssistant request, CancellationToken cancellationToken)
     {
         var made = await mediator.Send(new NewAssistant(Json.Read<JsonElement>(request.DocumentJson)), cancellationToken);
-        return made.IsOk ? new AssistantVersion(made.Value.Id, made.Value.Version, made.Value.Document) : made.Error;
+        return made.IsOk ? new AssistantVersion(made.Value.Id, made.Value.Version, made.Value) : made.Error;
     }
 }

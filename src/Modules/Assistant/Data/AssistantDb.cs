@@ -15,6 +15,9 @@ internal sealed class AssistantDb(DbContextOptions<AssistantDb> options) : DbCon
 
             // Two changes at the same moment would both make version n + 1: the second finds n gone.
             assistant.Property(a => a.Version).IsConcurrencyToken();
+
+            // A change that waited for a deletion finds nothing to change.
+            assistant.Property(a => a.DeletedAt).IsConcurrencyToken();
         });
         modelBuilder.Entity<Tool>(tool =>
         {

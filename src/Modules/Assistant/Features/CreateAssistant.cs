@@ -1,15 +1,18 @@
 using System.Text.Json;
 using VoicePlatform.Assistants.Data;
 using VoicePlatform.Assistants.Tools;
+using VoicePlatform.Contracts.Assistants;
 
 namespace VoicePlatform.Assistants.Features;
 
+/// <summary>Makes an assistant from its document; what the document leaves out gets its default.</summary>
 internal static class CreateAssistant
 {
     public static void Map(RouteGroupBuilder assistants) => assistants
         .MapPost("/", async (JsonElement document, HttpContext http, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new NewAssistant(document), ct)).ToHttp(r => AssistantView.Answer(r, http, StatusCodes.Status201Created)))
         .WithName(nameof(CreateAssistant))
+        .Accepts<AssistantDocument>("application/json")
         .Produces<AssistantView>(StatusCodes.Status201Created);
 
     internal sealed class Handler(AssistantDb db, AuditLog audit, Caller caller, TimeProvider clock) : IRequestHandler<NewAssistant, Result<AssistantView>>

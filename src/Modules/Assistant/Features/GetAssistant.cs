@@ -3,6 +3,7 @@ using VoicePlatform.Contracts.Assistants;
 
 namespace VoicePlatform.Assistants.Features;
 
+/// <summary>An assistant with its current document.</summary>
 internal static class GetAssistant
 {
     public static void Map(RouteGroupBuilder assistants) => assistants

@@ -2,6 +2,7 @@ using VoicePlatform.Assistants.Data;
 
 namespace VoicePlatform.Assistants.Features;
 
+/// <summary>The tenant's assistants, newest first.</summary>
 internal static class ListAssistants
 {
     public static void Map(RouteGroupBuilder assistants) => assistants

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using VoicePlatform.Assistants.Data;
 using VoicePlatform.Assistants.Tools;
+using VoicePlatform.Contracts.Assistants;
 
 namespace VoicePlatform.Assistants.Features;
 
@@ -12,6 +13,7 @@ internal static class UpdateAssistant
         .MapPatch("/{id}", async (string id, JsonElement patch, HttpContext http, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new ChangeAssistant(id, patch, Etag.Wanted(http)), ct)).ToHttp(r => AssistantView.Answer(r, http)))
         .WithName(nameof(UpdateAssistant))
+        .Accepts<AssistantDocument>("application/json")
         .Produces<AssistantView>();
 
     internal sealed class Handler(AssistantDb db, AuditLog audit, Caller caller, TimeProvider clock) : IRequestHandler<ChangeAssistant, Result<AssistantView>>

@@ -12,6 +12,7 @@ internal static class CreateTool
         .MapPost("/", async (JsonElement document, HttpContext http, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new Command(document), ct)).ToHttp(r => ToolView.Answer(r, http, StatusCodes.Status201Created)))
         .WithName(nameof(CreateTool))
+        .Accepts<ToolDocument>("application/json")
         .Produces<ToolView>(StatusCodes.Status201Created);
 
     public sealed record Command(JsonElement Document) : ICommand<ToolView>;

@@ -2,6 +2,7 @@ using VoicePlatform.Assistants.Data;
 
 namespace VoicePlatform.Assistants.Tools;
 
+/// <summary>A tool; header values are masked.</summary>
 internal static class GetTool
 {
     public static void Map(RouteGroupBuilder tools) => tools

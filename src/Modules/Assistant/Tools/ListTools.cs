@@ -1,8 +1,8 @@
-using System.Text.Json.Nodes;
 using VoicePlatform.Assistants.Data;
 
 namespace VoicePlatform.Assistants.Tools;
 
+/// <summary>The tenant's tools, newest first; header values are masked.</summary>
 internal static class ListTools
 {
     public static void Map(RouteGroupBuilder tools) => tools
@@ -11,11 +11,11 @@ internal static class ListTools
         .WithName(nameof(ListTools))
         .Produces<Page<ToolView>>();
 
-    public sealed record Query(string TenantId, PageQuery Page, string? Type) : IRequest<Result<Page<JsonObject>>>;
+    public sealed record Query(string TenantId, PageQuery Page, string? Type) : IRequest<Result<Page<ToolView>>>;
 
-    internal sealed class Handler(AssistantDb db, SecretBox box) : IRequestHandler<Query, Result<Page<JsonObject>>>
+    internal sealed class Handler(AssistantDb db, SecretBox box) : IRequestHandler<Query, Result<Page<ToolView>>>
     {
-        public async Task<Result<Page<JsonObject>>> Handle(Query request, CancellationToken cancellationToken)
+        public async Task<Result<Page<ToolView>>> Handle(Query request, CancellationToken cancellationToken)
         {
             if (request.Page.Refusal is { } refusal)
             {
@@ -28,7 +28,7 @@ internal static class ListTools
                 .OrderByDescending(t => t.Id)
                 .Take(request.Page.Rows + 1)
                 .ToListAsync(cancellationToken);
-            return Page<JsonObject>.Of(rows.ConvertAll(t => ToolView.Of(t, box).ToJson()), request.Page.Rows, t => t["id"]!.GetValue<string>());
+            return Page<ToolView>.Of(rows.ConvertAll(t => ToolView.Of(t, box)), request.Page.Rows, t => t.Id);
         }
     }
 }

@@ -18,7 +18,7 @@ internal sealed partial class ToolRules : AbstractValidator<ToolDocument>
 
     private ToolRules()
     {
-        RuleFor(t => t.Name).Matches(FunctionName()).WithMessage("'name' is made of letters, digits and '_', begins with no digit, and has up to 64 characters.");
+        RuleFor(t => t.Name).NotNull().Matches(FunctionName()).WithMessage("'name' is made of letters, digits and '_', begins with no digit, and has up to 64 characters.");
         RuleFor(t => t.Description).NotNull().MaximumLength(2_000);
         RuleFor(t => t.Say).NotNull().MaximumLength(500);
         RuleFor(t => t.Parameters).Must(p => p is null || (p.Value.ValueKind is JsonValueKind.Object && p.Value.TryGetProperty("type", out var type) && type.ValueKind is JsonValueKind.String && type.GetString() == "object"))

@@ -1,14 +1,29 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
+using System.Diagnostics.CodeAnalysis;
 using VoicePlatform.Assistants.Data;
 using VoicePlatform.Contracts.Assistants;
 
 namespace VoicePlatform.Assistants.Tools;
 
-/// <summary>A tool as the API shows it: what identifies it, then its fields, header values masked.</summary>
-internal sealed record ToolView(string Id, int Revision, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt, ToolDocument Document)
+/// <summary>A tool: what identifies it, then its fields, header values masked.</summary>
+internal sealed record ToolView : ToolDocument
 {
-    public static ToolView Of(Tool tool, SecretBox box) => new(tool.Id, tool.Revision, tool.CreatedAt, tool.UpdatedAt, tool.Show(box));
+    public ToolView()
+    {
+    }
+
+    [SetsRequiredMembers]
+    private ToolView(Tool tool, SecretBox box)
+        : base(tool.Show(box)) =>
+        (Id, Revision, CreatedAt, UpdatedAt) = (tool.Id, tool.Revision, tool.CreatedAt, tool.UpdatedAt);
+
+    public required string Id { get; init; }
+
+    /// <summary>Counts up with every change; the entity tag.</summary>
+    public required int Revision { get; init; }
+    public required DateTimeOffset CreatedAt { get; init; }
+    public required DateTimeOffset UpdatedAt { get; init; }
+
+    public static ToolView Of(Tool tool, SecretBox box) => new(tool, box);
 
     public static IResult Answer(ToolView view, HttpContext http, int status = StatusCodes.Status200OK)
     {
@@ -18,17 +33,6 @@ internal sealed record ToolView(string Id, int Revision, DateTimeOffset CreatedA
             http.Response.Headers.Location = $"/v1/tools/{view.Id}";
         }
 
-        return Results.Json(view.ToJson(), Json.Options, statusCode: status);
-    }
-
-    public JsonObject ToJson()
-    {
-        var json = JsonSerializer.SerializeToNode(new { Id, CreatedAt, UpdatedAt }, Json.Options)!.AsObject();
-        foreach (var (name, value) in JsonSerializer.SerializeToNode(Document, Json.Options)!.AsObject().ToList())
-        {
-            json[name] = value?.DeepClone();
-        }
-
-        return json;
+        return Results.Json(view, Json.Options, statusCode: status);
     }
 }

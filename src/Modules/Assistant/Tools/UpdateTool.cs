@@ -1,5 +1,6 @@
 using System.Text.Json;
 using VoicePlatform.Assistants.Data;
+using VoicePlatform.Contracts.Assistants;
 
 namespace VoicePlatform.Assistants.Tools;
 
@@ -10,6 +11,7 @@ internal static class UpdateTool
         .MapPatch("/{id}", async (string id, JsonElement patch, HttpContext http, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new Command(id, patch, Etag.Wanted(http)), ct)).ToHttp(r => ToolView.Answer(r, http)))
         .WithName(nameof(UpdateTool))
+        .Accepts<ToolDocument>("application/json")
         .Produces<ToolView>();
 
     public sealed record Command(string ToolId, JsonElement Patch, string IfMatch) : ICommand<ToolView>;

@@ -24,12 +24,12 @@ internal static class CreateRateCard
 
     /// <param name="TenantId">Left out: the card of everybody who has none of his own.</param>
     /// <param name="ValidFrom">Left out: from now on. Never in the past.</param>
-    public sealed record Command(string? TenantId, DateTimeOffset? ValidFrom, IReadOnlyList<Price>? Rates) : ICommand<RateCardView>;
+    public sealed record Command(string? TenantId, DateTimeOffset? ValidFrom, IReadOnlyList<NewRate>? Rates) : ICommand<RateCardView>;
 
     /// <param name="Rate">Micro-credits for 'per' units.</param>
     /// <param name="Increment">Above the minimum, quantities are rounded up to a multiple of this.</param>
     /// <param name="Minimum">Units that are charged when there was any use.</param>
-    public sealed record Price(string? Component, string? Unit, long Rate, long Per = 1, long Increment = 1, long Minimum = 0);
+    public sealed record NewRate(string? Component, string? Unit, long Rate, long Per = 1, long Increment = 1, long Minimum = 0);
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -37,7 +37,7 @@ internal static class CreateRateCard
         {
             RuleFor(c => c.TenantId).Must(id => id is null || Ids.IsWellFormed(id, Ids.Tenant)).WithMessage("'tenant_id' must be a tenant's id.");
             RuleFor(c => c.Rates).NotEmpty().Must(r => r is null || r.Count <= RateCards.MaxComponents).WithMessage($"'rates' must hold 1 to {RateCards.MaxComponents} prices.");
-            RuleFor(c => c.Rates).Must(r => r is null || r.Where(p => p is not null).Select(p => p.Component).Distinct(StringComparer.Ordinal).Count() == r.Count).WithMessage("'rates' must name each component once.");
+            RuleFor(c => c.Rates).Must(r => r is null || r.Where(p => p is not null).GroupBy(p => p.Component, StringComparer.Ordinal).All(g => g.Count() == 1)).WithMessage("'rates' must name each component once.");
             RuleForEach(c => c.Rates).NotNull().ChildRules(price =>
             {
                 price.RuleFor(p => p.Component).NotEmpty();

@@ -34,6 +34,7 @@ internal sealed class Dialler(
                     _dialling.Add(RunAsync(claim));
                 }
 
+                CallMetrics.Begun(claimed.Count);
                 if (claimed.Count == 0)
                 {
                     await wakeUp.WaitAsync(await PauseAsync(stoppingToken), clock, stoppingToken);

@@ -3,11 +3,12 @@ using VoicePlatform.Calls.Recording;
 
 namespace VoicePlatform.Calls.Features;
 
+/// <summary>A call, as it stands or as it ended.</summary>
 internal static class GetCall
 {
     public static void Map(RouteGroupBuilder calls) => calls
-        .MapGet("/{id}", async (string id, Caller caller, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Query(caller.TenantId, id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+        .MapGet("/{id}", async (string id, HttpContext http, Caller caller, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(new Query(caller.TenantId, id), ct)).ToHttp(r => Etag.Json(http, r)))
         .WithName(nameof(GetCall))
         .Produces<CallView>();
 

@@ -4,6 +4,7 @@ using VoicePlatform.Contracts.Sessions;
 
 namespace VoicePlatform.Calls.Features;
 
+/// <summary>The tenant's calls, newest first.</summary>
 internal static class ListCalls
 {
     public static void Map(RouteGroupBuilder calls) => calls

@@ -20,7 +20,7 @@ internal static class PlaceCall
     /// <param name="FromNumber">One of the trunk's; its first when left out.</param>
     /// <param name="QueueTtlS">Seconds after which a call that was not dialled yet is given up, from schedule_at on.</param>
     public sealed record Body(
-        string? AssistantId = null, string? TrunkId = null, string? ToNumber = null, string? FromNumber = null, JsonElement? Metadata = null,
+        string? AssistantId, string? TrunkId, string? ToNumber, string? FromNumber = null, JsonElement? Metadata = null,
         IReadOnlyDictionary<string, string>? Variables = null, JsonElement? AssistantOverrides = null, DateTimeOffset? ScheduleAt = null, int? QueueTtlS = null,
         int? RingTimeoutS = null, int? MaxDurationS = null, bool? Record = null, VoicemailSettings? Voicemail = null, RetryRule? Retry = null, string? WebhookUrl = null,
         int Priority = 0)

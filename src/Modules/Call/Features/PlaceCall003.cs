@@ -24,7 +24,7 @@ internal static class PlaceCall003
         .ForSeed(SeedRoute.Envelope);
 
     [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
-    public sealed record Body(string? AssistantId = null, string? TrunkId = null, string? ToNumber = null, string? CallService = null, JsonElement? Metadata = null)
+    public sealed record Body(string? AssistantId, string? TrunkId, string? ToNumber, string? CallService = null, JsonElement? Metadata = null)
     {
         internal OutboundRequest ToRequest(Caller caller) => new(
             caller.TenantId, caller.IsTest, AssistantId ?? "", TrunkId ?? "", E164.Normalize(ToNumber ?? ""), null, Metadata, null, null, null,

@@ -25,7 +25,7 @@ public enum VoicemailAction
 /// How an assistant behaves: the document of one version, as the API shows it, every default filled in. Model descriptors are
 /// "provider/model[:voice or language]".
 /// </summary>
-public sealed record AssistantDocument
+public record AssistantDocument
 {
     public required string Name { get; init; }
     public string Description { get; init; } = "";

@@ -25,7 +25,7 @@ public enum BuiltinFunction { EndCall, TransferCall, SendDtmf }
 public enum WebhookMethod { Get, Post, Put, Patch, Delete }
 
 /// <summary>Something an assistant can do. What belongs to its type is in the field of that name.</summary>
-public sealed record ToolDocument
+public record ToolDocument
 {
     /// <summary>By which the model calls it: letters, digits and '_'.</summary>
     public required string Name { get; init; }

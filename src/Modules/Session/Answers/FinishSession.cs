@@ -58,6 +58,7 @@ internal sealed class FinishSessionHandler(SessionDb db, UnitOfWork unit, IMedia
         }
 
         await outbox.PublishAsync(new SessionEnded(session.Id, session.TenantId, session.RoomName, request.Reason), cancellationToken);
+        unit.AfterCommit(() => SessionMetrics.Ended(session.TextOnly ? "text" : session.CallId is null ? "voice" : "phone", request.Reason));
         SessionLog.Ended(log, session.Id, request.Reason, elapsed.TotalSeconds);
         return default(Done);
     }

@@ -58,6 +58,7 @@ internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandle
             }
 
             await unit.AppendAsync(report.SessionId, report.Lines, report.Turns, row.Status == "ended" ? [] : report.Usage, report.Notes, cancellationToken);
+            unit.AfterCommit(() => report.Turns.ToList().ForEach(SessionMetrics.Turn));
             if (row.Status == "ended")
             {
                 return new Kept(row.TenantId, row.HoldSubject, null);

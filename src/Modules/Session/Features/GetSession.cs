@@ -2,11 +2,12 @@ using VoicePlatform.Sessions.Data;
 
 namespace VoicePlatform.Sessions.Features;
 
+/// <summary>A session, as it stands or as it ended.</summary>
 internal static class GetSession
 {
     public static void Map(RouteGroupBuilder sessions) => sessions
-        .MapGet("/{id}", async (string id, Caller caller, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Query(caller.TenantId, id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+        .MapGet("/{id}", async (string id, HttpContext http, Caller caller, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(new Query(caller.TenantId, id), ct)).ToHttp(r => Etag.Json(http, r)))
         .WithName(nameof(GetSession))
         .Produces<SessionView>();
 

@@ -2,6 +2,7 @@ using VoicePlatform.Sessions.Data;
 
 namespace VoicePlatform.Sessions.Features;
 
+/// <summary>The tenant's conversations, newest first.</summary>
 internal static class ListSessions
 {
     public static void Map(RouteGroupBuilder sessions) => sessions

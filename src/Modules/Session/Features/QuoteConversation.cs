@@ -15,8 +15,8 @@ internal static class QuoteConversation
     private const long MaxQuantity = 100_000_000;
 
     public static void Map(RouteGroupBuilder billing) => billing
-        .MapPost("/quote", async (Query query, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(query, ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+        .MapPost("/quote", async (Command command, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(command, ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
         .WithName(nameof(QuoteConversation))
         .Produces<Response>();
 
@@ -37,7 +37,7 @@ internal static class QuoteConversation
     /// <param name="SpeechToTextS">Seconds of speech that are recognised.</param>
     /// <param name="TextToSpeechCharacters">Characters that are spoken.</param>
     /// <param name="Messages">Replies in writing.</param>
-    public sealed record Query(
+    public sealed record Command(
         [property: JsonRequired] ConversationKind Kind,
         CallDirection? Direction = null,
         double DurationS = 0,
@@ -47,16 +47,16 @@ internal static class QuoteConversation
         long LlmInputTokens = 0,
         long LlmCachedInputTokens = 0,
         long LlmOutputTokens = 0,
-        long Messages = 0) : IRequest<Result<Response>>;
+        long Messages = 0) : ICommand<Response>;
 
     /// <param name="Amount">Micro-credits: the sum of the lines.</param>
-    public sealed record Response(ConversationKind Kind, string RateCard, long Amount, string Unit, IReadOnlyList<ChargeLine> Lines, Hold Hold);
+    public sealed record Response(ConversationKind Kind, string RateCard, long Amount, string Unit, IReadOnlyList<ChargeLine> Lines, QuotedHold Hold);
 
     /// <summary>The credits with which such a conversation begins. Raised while it lasts, given back as far as they are not used.</summary>
     /// <param name="Amount">Micro-credits.</param>
-    public sealed record Hold(long Amount, IReadOnlyList<ChargeLine> Lines);
+    public sealed record QuotedHold(long Amount, IReadOnlyList<ChargeLine> Lines);
 
-    internal sealed class Validator : AbstractValidator<Query>
+    internal sealed class Validator : AbstractValidator<Command>
     {
         public Validator()
         {
@@ -76,9 +76,9 @@ internal static class QuoteConversation
         }
     }
 
-    internal sealed class Handler(IMediator mediator, Caller caller) : IRequestHandler<Query, Result<Response>>
+    internal sealed class Handler(IMediator mediator, Caller caller) : IRequestHandler<Command, Result<Response>>
     {
-        public async Task<Result<Response>> Handle(Query request, CancellationToken cancellationToken)
+        public async Task<Result<Response>> Handle(Command request, CancellationToken cancellationToken)
         {
             var channel = new Channel(
                 request.Kind is ConversationKind.Text, request.Kind is ConversationKind.Call ? request.Direction ?? CallDirection.Outbound : null, request.Recorded);

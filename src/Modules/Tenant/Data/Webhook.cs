@@ -9,6 +9,8 @@ internal enum DisabledReason { User, Gone, Failing }
 
 internal sealed class Webhook
 {
+    /// <summary>Every event goes to each: more would make one event many deliveries.</summary>
+    public const int MostPerTenant = 20;
     public const int UrlMaxLength = 2000;
     public const int DescriptionMaxLength = 500;
     public const int MaxEventTypes = 50;

@@ -115,6 +115,7 @@ internal sealed partial class WebhookSender(
 
             // Checkpoint: a crash after this line sends the same bytes under the same webhook-id again.
             await notes.AddAsync(result, ct);
+            WebhookMetrics.Attempted(result.IsDelivered ? "delivered" : result.NextAt is null ? "given_up" : "retry", result.Took);
             if (!result.IsDelivered)
             {
                 AttemptFailed(log, delivery.Id, delivery.Try, result.Status ?? 0);

@@ -34,7 +34,7 @@ internal static class CreateKey
         }
     }
 
-    internal sealed class Handler(TenantDb db, Caller caller, AuditLog audit, TimeProvider clock) : IRequestHandler<Command, Result<NewKeyView>>
+    internal sealed class Handler(TenantDb db, Caller caller, AuditLog audit, IMediator mediator, TimeProvider clock) : IRequestHandler<Command, Result<NewKeyView>>
     {
         public async Task<Result<NewKeyView>> Handle(Command command, CancellationToken cancellationToken)
         {
@@ -43,6 +43,11 @@ internal static class CreateKey
             if (user is null)
             {
                 return TenantErrors.UserNotFound;
+            }
+
+            if (user.Id != caller.UserId && !RoleRules.MayGive(caller, user.Role))
+            {
+                return TenantErrors.RoleNotYours;
             }
 
             var scopes = command.Scopes!.Distinct().ToList();
@@ -56,6 +61,7 @@ internal static class CreateKey
             db.Keys.Add(key);
             await db.SaveChangesAsync(cancellationToken);
             await audit.NoteAsync("key.created", key.Id, new { key.Name, key.Hint, key.UserId, key.Scopes, key.Mode, key.ExpiresAt }, cancellationToken);
+            await mediator.Send(NewKeyMail.For(user, key), cancellationToken);
             return NewKeyView.Of(key, text);
         }
 

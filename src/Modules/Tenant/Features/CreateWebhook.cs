@@ -13,7 +13,7 @@ internal static class CreateWebhook
         .Produces<WebhookView>(StatusCodes.Status201Created);
 
     /// <param name="EventTypes">Which events to send; none is all.</param>
-    public sealed record Command(string? Url, IReadOnlyList<string>? EventTypes, string? Description = null, Signing Signing = Signing.Hmac) : ICommand<WebhookView>;
+    public sealed record Command(string? Url, IReadOnlyList<string>? EventTypes = null, string? Description = null, Signing Signing = Signing.Hmac) : ICommand<WebhookView>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -29,6 +29,13 @@ internal static class CreateWebhook
     {
         public async Task<Result<WebhookView>> Handle(Command command, CancellationToken cancellationToken)
         {
+            // Locked, so that two at the same moment do not both take the last place.
+            await db.Database.ExecuteSqlAsync($"SELECT pg_advisory_xact_lock(hashtextextended('tenant.webhooks:' || {caller.TenantId}, 0))", cancellationToken);
+            if (await db.Webhooks.CountAsync(w => w.TenantId == caller.TenantId && w.DeletedAt == null, cancellationToken) >= Webhook.MostPerTenant)
+            {
+                return TenantErrors.TooManyWebhooks;
+            }
+
             var now = clock.GetUtcNow();
             var (webhook, secret) = Webhook.Register(caller.TenantId, command.Url!, command.Description ?? "", command.EventTypes ?? [], command.Signing, box, now);
             db.Webhooks.Add(webhook);

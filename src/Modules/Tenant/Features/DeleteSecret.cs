@@ -2,6 +2,7 @@ using VoicePlatform.Tenants.Data;
 
 namespace VoicePlatform.Tenants.Features;
 
+/// <summary>Forgets a secret.</summary>
 internal static class DeleteSecret
 {
     public static void Map(RouteGroupBuilder secrets) => secrets

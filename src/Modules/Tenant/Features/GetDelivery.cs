@@ -3,8 +3,8 @@ namespace VoicePlatform.Tenants.Features;
 internal static class GetDelivery
 {
     public static void Map(RouteGroupBuilder deliveries) => deliveries
-        .MapGet("/{id}", async (string id, Caller caller, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Query(caller.TenantId, id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+        .MapGet("/{id}", async (string id, HttpContext http, Caller caller, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(new Query(caller.TenantId, id), ct)).ToHttp(r => Etag.Json(http, r)))
         .WithName(nameof(GetDelivery))
         .Produces<DeliveryView>();
 

@@ -6,8 +6,8 @@ namespace VoicePlatform.Tenants.Features;
 internal static class GetEvent
 {
     public static void Map(RouteGroupBuilder events) => events
-        .MapGet("/{id}", async (string id, Caller caller, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Query(caller.TenantId, id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+        .MapGet("/{id}", async (string id, HttpContext http, Caller caller, IMediator mediator, CancellationToken ct) =>
+            (await mediator.Send(new Query(caller.TenantId, id), ct)).ToHttp(r => Etag.Json(http, r)))
         .WithName(nameof(GetEvent))
         .Produces<EventView>();
 

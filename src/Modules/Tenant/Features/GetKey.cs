@@ -2,6 +2,7 @@ using VoicePlatform.Tenants.Data;
 
 namespace VoicePlatform.Tenants.Features;
 
+/// <summary>A key; never its text.</summary>
 internal static class GetKey
 {
     public static void Map(RouteGroupBuilder keys) => keys

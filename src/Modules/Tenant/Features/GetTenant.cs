@@ -20,6 +20,7 @@ internal sealed record TenantAnswer(TenantView Tenant, int Revision)
     }
 }
 
+/// <summary>The tenant that the key belongs to.</summary>
 internal static class GetTenant
 {
     public static void Map(RouteGroupBuilder tenant) => tenant

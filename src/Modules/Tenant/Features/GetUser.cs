@@ -2,6 +2,7 @@ using VoicePlatform.Tenants.Data;
 
 namespace VoicePlatform.Tenants.Features;
 
+/// <summary>A person of the tenant.</summary>
 internal static class GetUser
 {
     public static void Map(RouteGroupBuilder users) => users

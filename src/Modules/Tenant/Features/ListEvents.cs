@@ -9,7 +9,7 @@ internal static class ListEvents
 
     public static void Map(RouteGroupBuilder events) => events
         .MapGet("/", async (long? after, int? limit, string? type, string? subject_id, Caller caller, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Query(caller.TenantId, after ?? 0, limit ?? MaxWaitingRows, type, subject_id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
+            (await mediator.Send(new Query(caller.TenantId, after ?? 0, limit ?? PageQuery.DefaultLimit, type, subject_id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
         .WithName(nameof(ListEvents))
         .Produces<Response>();
 

@@ -2,6 +2,7 @@ using VoicePlatform.Tenants.Data;
 
 namespace VoicePlatform.Tenants.Features;
 
+/// <summary>The tenant's keys, newest first; never their text.</summary>
 internal static class ListKeys
 {
     public static void Map(RouteGroupBuilder keys) => keys

@@ -2,6 +2,7 @@ using VoicePlatform.Tenants.Data;
 
 namespace VoicePlatform.Tenants.Features;
 
+/// <summary>The names of the tenant's secrets; never their values.</summary>
 internal static class ListSecrets
 {
     public static void Map(RouteGroupBuilder secrets) => secrets

@@ -2,6 +2,7 @@ using VoicePlatform.Tenants.Data;
 
 namespace VoicePlatform.Tenants.Features;
 
+/// <summary>The tenant's people, newest first.</summary>
 internal static class ListUsers
 {
     public static void Map(RouteGroupBuilder users) => users

@@ -2,6 +2,7 @@ using VoicePlatform.Tenants.Data;
 
 namespace VoicePlatform.Tenants.Features;
 
+/// <summary>The tenant's webhooks, newest first; never their secrets.</summary>
 internal static class ListWebhooks
 {
     public static void Map(RouteGroupBuilder webhooks) => webhooks

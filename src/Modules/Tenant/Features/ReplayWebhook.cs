@@ -21,7 +21,7 @@ internal static class ReplayWebhook
     /// <param name="To">Not included; now when left out.</param>
     /// <param name="EventTypes">Only these; all the webhook asks for when left out.</param>
     /// <param name="Status">failed (the default): what has not arrived; all: what has arrived too.</param>
-    public sealed record Range(DateTimeOffset? From, DateTimeOffset? To, IReadOnlyList<string>? EventTypes, string? Status);
+    public sealed record Range(DateTimeOffset? From, DateTimeOffset? To = null, IReadOnlyList<string>? EventTypes = null, string? Status = null);
 
     public sealed record Command(string WebhookId, DateTimeOffset? From, DateTimeOffset? To, IReadOnlyList<string>? EventTypes, string? Status) : ICommand<Response>;
 

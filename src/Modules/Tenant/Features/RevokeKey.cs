@@ -2,7 +2,7 @@ using VoicePlatform.Tenants.Data;
 
 namespace VoicePlatform.Tenants.Features;
 
-/// <summary>Takes effect with the next request that shows the key.</summary>
+/// <summary>Revokes a key. Takes effect with the next request that shows the key.</summary>
 internal static class RevokeKey
 {
     public static void Map(RouteGroupBuilder keys) => keys
@@ -25,6 +25,13 @@ internal static class RevokeKey
             if (Etag.Refusal(command.IfMatch, key.Revision) is { } changed)
             {
                 return changed;
+            }
+
+            // One's own keys always; another's only by whoever could have made him what he is.
+            var role = await db.Users.Where(u => u.Id == key.UserId).Select(u => u.Role).SingleAsync(cancellationToken);
+            if (key.UserId != caller.UserId && !RoleRules.MayGive(caller, role))
+            {
+                return TenantErrors.RoleNotYours;
             }
 
             if (key.RevokedAt is null)

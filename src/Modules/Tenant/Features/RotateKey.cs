@@ -28,7 +28,7 @@ internal static class RotateKey
         public Validator() => RuleFor(c => c.OverlapHours).InclusiveBetween(0, MaxOverlapHours);
     }
 
-    internal sealed class Handler(TenantDb db, Caller caller, AuditLog audit, TimeProvider clock) : IRequestHandler<Command, Result<NewKeyView>>
+    internal sealed class Handler(TenantDb db, Caller caller, AuditLog audit, IMediator mediator, TimeProvider clock) : IRequestHandler<Command, Result<NewKeyView>>
     {
         public async Task<Result<NewKeyView>> Handle(Command command, CancellationToken cancellationToken)
         {
@@ -50,6 +50,12 @@ internal static class RotateKey
                 return TenantErrors.ScopeNotYours;
             }
 
+            var user = await db.Users.AsNoTracking().SingleAsync(u => u.Id == old.UserId, cancellationToken);
+            if (old.UserId != caller.UserId && !RoleRules.MayGive(caller, user.Role))
+            {
+                return TenantErrors.RoleNotYours;
+            }
+
             var (key, text) = old.Rotate(TimeSpan.FromHours(command.OverlapHours), now);
             db.Keys.Add(key);
             try
@@ -62,6 +68,7 @@ internal static class RotateKey
             }
 
             await audit.NoteAsync("key.rotated", old.Id, new { successor = key.Id, old_key_until = old.ExpiresAt }, cancellationToken);
+            await mediator.Send(NewKeyMail.For(user, key), cancellationToken);
             return NewKeyView.Of(key, text);
         }
     }

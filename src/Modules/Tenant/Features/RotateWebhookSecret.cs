@@ -14,7 +14,7 @@ internal static class RotateWebhookSecret
         .Produces<WebhookView>();
 
     /// <param name="OverlapHours">0 to 168; 24 when left out.</param>
-    public sealed record Rotation(int? OverlapHours);
+    public sealed record Rotation(int? OverlapHours = null);
 
     public sealed record Command(string WebhookId, int OverlapHours) : ICommand<WebhookView>;
 

@@ -2,6 +2,7 @@ using VoicePlatform.Tenants.Data;
 
 namespace VoicePlatform.Tenants.Features;
 
+/// <summary>Changes the tenant's name or the address for mail about it.</summary>
 internal static class UpdateTenant
 {
     public static void Map(RouteGroupBuilder tenant) => tenant

@@ -35,6 +35,8 @@ internal sealed class KeyRing(UnitOfWork unit, TimeProvider clock)
             return null;
         }
 
+        unit.Restricted(row.GetString(1));
+
         // A role that was narrowed narrows the keys that were made before.
         var allowed = Roles.ScopesOf(Roles.Parse(row.GetString(5)));
         return new(

@@ -104,5 +104,5 @@ internal sealed class PhoneNumber
     public void Change(string trunkId, string assistantId, string name, string? contextUrl, DateTimeOffset now) =>
         (TrunkId, AssistantId, Name, ContextUrl, Revision, UpdatedAt) = (trunkId, assistantId, name, contextUrl, Revision + 1, now);
 
-    public void Delete(DateTimeOffset now) => (DeletedAt, UpdatedAt) = (now, now);
+    public void Delete(DateTimeOffset now) => (DeletedAt, UpdatedAt, Revision) = (now, now, Revision + 1);
 }

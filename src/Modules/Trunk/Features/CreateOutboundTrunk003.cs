@@ -9,7 +9,7 @@ internal static class CreateOutboundTrunk003
     public static void Map(IEndpointRouteBuilder app) => app
         .MapPost("/sip/create-outbound-trunk", async (Body body, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new NewTrunk(body.ToSettings()), ct)).ToHttp(made => SeedRoute.Success(
-                "Outbound trunk created", new { trunk_id = made.Id, trunk_name = made.Settings.Name, trunk_type = made.Settings.Type })))
+                "Outbound trunk created", new { trunk_id = made.Id, trunk_name = made.Name, trunk_type = made.Type })))
         .WithName(nameof(CreateOutboundTrunk003))
         .WithTags("Seed 003")
         .RequireAuthorization(Scopes.Operate)
@@ -17,7 +17,7 @@ internal static class CreateOutboundTrunk003
 
     [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
     public sealed record Body(
-        string? TrunkName = null, string? TrunkAddress = null, IReadOnlyList<string>? TrunkNumbers = null, string? TrunkAuthUsername = null, string? TrunkAuthPassword = null, string? TrunkType = null)
+        string? TrunkName, string? TrunkAddress, IReadOnlyList<string>? TrunkNumbers, string? TrunkAuthUsername = null, string? TrunkAuthPassword = null, string? TrunkType = null)
     {
         /// <summary>Numbers are taken as people write them, with spaces and dashes.</summary>
         internal JsonElement ToSettings() => JsonSerializer.SerializeToElement(
@@ -27,7 +27,7 @@ internal static class CreateOutboundTrunk003
                 type = (TrunkType ?? "twilio").ToLowerInvariant(),
                 direction = "outbound",
                 address = TrunkAddress ?? "",
-                numbers = (TrunkNumbers ?? []).Select(E164.Normalize),
+                numbers = (TrunkNumbers ?? []).Select(n => E164.Normalize(n ?? "")),
                 auth = new { username = TrunkAuthUsername ?? "", password = TrunkAuthPassword },
             },
             Json.Options);

@@ -11,6 +11,7 @@ internal static class CreateTrunk
         .MapPost("/", async (JsonElement settings, HttpContext http, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new NewTrunk(settings), ct)).ToHttp(r => TrunkView.Answer(r, http, StatusCodes.Status201Created)))
         .WithName(nameof(CreateTrunk))
+        .Accepts<TrunkSettings>("application/json")
         .Produces<TrunkView>(StatusCodes.Status201Created);
 
     internal sealed class Handler(
@@ -40,7 +41,7 @@ internal static class CreateTrunk
             await db.SaveChangesAsync(cancellationToken);
             await audit.NoteAsync("trunk.created", trunk.Id, new { trunk.Name, trunk.Direction, trunk.Address }, cancellationToken);
             unit.AfterCommit(sync.Wake);
-            return TrunkView.Of(trunk);
+            return TrunkView.ViewOf(trunk);
         }
     }
 }

@@ -2,6 +2,7 @@ using VoicePlatform.Trunks.Data;
 
 namespace VoicePlatform.Trunks.Features;
 
+/// <summary>A number and where its calls go.</summary>
 internal static class GetNumber
 {
     public static void Map(RouteGroupBuilder numbers) => numbers

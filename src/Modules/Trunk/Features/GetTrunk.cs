@@ -2,6 +2,7 @@ using VoicePlatform.Trunks.Data;
 
 namespace VoicePlatform.Trunks.Features;
 
+/// <summary>A trunk; its password is shown as stars.</summary>
 internal static class GetTrunk
 {
     public static void Map(RouteGroupBuilder trunks) => trunks
@@ -16,7 +17,7 @@ internal static class GetTrunk
     {
         public async Task<Result<TrunkView>> Handle(Query request, CancellationToken cancellationToken) =>
             await db.Trunks.AsNoTracking().SingleOrDefaultAsync(t => t.Id == request.TrunkId && t.TenantId == request.TenantId && t.DeletedAt == null, cancellationToken) is { } trunk
-                ? TrunkView.Of(trunk)
+                ? TrunkView.ViewOf(trunk)
                 : TrunkErrors.NotFound;
     }
 }

@@ -2,6 +2,7 @@ using VoicePlatform.Trunks.Data;
 
 namespace VoicePlatform.Trunks.Features;
 
+/// <summary>The numbers that are routed to assistants, newest first.</summary>
 internal static class ListNumbers
 {
     public static void Map(RouteGroupBuilder numbers) => numbers

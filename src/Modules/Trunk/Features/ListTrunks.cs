@@ -1,8 +1,8 @@
-using System.Text.Json.Nodes;
 using VoicePlatform.Trunks.Data;
 
 namespace VoicePlatform.Trunks.Features;
 
+/// <summary>The tenant's trunks, newest first.</summary>
 internal static class ListTrunks
 {
     public static void Map(RouteGroupBuilder trunks) => trunks
@@ -11,11 +11,11 @@ internal static class ListTrunks
         .WithName(nameof(ListTrunks))
         .Produces<Page<TrunkView>>();
 
-    public sealed record Query(string TenantId, PageQuery Page, TrunkDirection? Direction) : IRequest<Result<Page<JsonObject>>>;
+    public sealed record Query(string TenantId, PageQuery Page, TrunkDirection? Direction) : IRequest<Result<Page<TrunkView>>>;
 
-    internal sealed class Handler(TrunkDb db) : IRequestHandler<Query, Result<Page<JsonObject>>>
+    internal sealed class Handler(TrunkDb db) : IRequestHandler<Query, Result<Page<TrunkView>>>
     {
-        public async Task<Result<Page<JsonObject>>> Handle(Query request, CancellationToken cancellationToken)
+        public async Task<Result<Page<TrunkView>>> Handle(Query request, CancellationToken cancellationToken)
         {
             if (request.Page.Refusal is { } refusal)
             {
@@ -29,7 +29,7 @@ internal static class ListTrunks
                 .OrderByDescending(t => t.Id)
                 .Take(request.Page.Rows + 1)
                 .ToListAsync(cancellationToken);
-            return Page<JsonObject>.Of(rows.ConvertAll(t => TrunkView.Of(t).ToJson()), request.Page.Rows, t => t["id"]!.GetValue<string>());
+            return Page<TrunkView>.Of(rows.ConvertAll(TrunkView.ViewOf), request.Page.Rows, t => t.Id);
         }
     }
 }

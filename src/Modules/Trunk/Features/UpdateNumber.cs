@@ -11,11 +11,12 @@ internal static class UpdateNumber
         .MapPatch("/{id}", async (string id, JsonElement patch, HttpContext http, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new Command(id, patch, Etag.Wanted(http)), ct)).ToHttp(r => NumberAnswer.Tell(r, http)))
         .WithName(nameof(UpdateNumber))
+        .Accepts<Fields>("application/json")
         .Produces<NumberView>();
 
     public sealed record Command(string NumberId, JsonElement Patch, string IfMatch) : ICommand<NumberAnswer>;
 
-    private sealed record Fields(string TrunkId, string AssistantId, string Name, string? ContextUrl);
+    internal sealed record Fields(string TrunkId, string AssistantId, string Name, string? ContextUrl);
 
     internal sealed class Handler(
         TrunkDb db, UnitOfWork unit, IMediator mediator, Caller caller, AuditLog audit, [FromKeyedServices(typeof(TrunkSync))] WakeUp sync, TimeProvider clock)
@@ -57,8 +58,7 @@ internal static class UpdateNumber
                 }
 
                 trunks.ForEach(t => t.Touch(now));
-                await audit.NoteAsync("number.updated", number.Id, new { number.TrunkId, number.AssistantId, number.Name, number.ContextUrl }, cancellationToken);
-            unit.AfterCommit(sync.Wake);
+                unit.AfterCommit(sync.Wake);
             }
 
             number.Change(fields.TrunkId, fields.AssistantId, fields.Name, fields.ContextUrl, now);
@@ -71,6 +71,7 @@ internal static class UpdateNumber
                 return TrunkErrors.Changed;
             }
 
+            await audit.NoteAsync("number.updated", number.Id, new { number.TrunkId, number.AssistantId, number.Name, number.ContextUrl }, cancellationToken);
             return NumberAnswer.Of(number);
         }
 

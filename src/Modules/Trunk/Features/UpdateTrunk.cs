@@ -12,6 +12,7 @@ internal static class UpdateTrunk
         .MapPatch("/{id}", async (string id, JsonElement patch, HttpContext http, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new Command(id, patch, Etag.Wanted(http)), ct)).ToHttp(r => TrunkView.Answer(r, http)))
         .WithName(nameof(UpdateTrunk))
+        .Accepts<TrunkSettings>("application/json")
         .Produces<TrunkView>();
 
     public sealed record Command(string TrunkId, JsonElement Patch, string IfMatch) : ICommand<TrunkView>;
@@ -71,7 +72,7 @@ internal static class UpdateTrunk
 
             await audit.NoteAsync("trunk.updated", trunk.Id, new { fields = command.Patch.EnumerateObject().Select(f => f.Name) }, cancellationToken);
             unit.AfterCommit(sync.Wake);
-            return TrunkView.Of(trunk);
+            return TrunkView.ViewOf(trunk);
         }
 
         private static JsonElement Merged(TrunkSettings current, JsonElement patch)
