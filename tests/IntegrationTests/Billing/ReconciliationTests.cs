@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using System.Net;
 using Microsoft.Extensions.DependencyInjection;
+using VoicePlatform.IntegrationTests.Contract;
 using VoicePlatform.SharedKernel;
 
 namespace VoicePlatform.IntegrationTests.Billing;
@@ -65,6 +66,25 @@ internal sealed class ReconciliationTests
         Assert.That((report.Get<bool>("ok"), difference["what"]!.GetValue<string>(), difference["subject_id"]!.GetValue<string>()), Is.EqualTo((false, what, isAboutEnded ? ended : open)));
 
         Assert.That(await RunJobAsync(), Is.EqualTo(1), "The nightly run counts it.");
+    }
+
+    [Test]
+    public async Task Calls_are_held_against_the_ledger_too()
+    {
+        var call = (await Resources.MakeAsync(_books.Tenant)).Ids[Resources.Call];
+        await AssertAgreesAsync();
+        Assert.That((int)(await _books.Tenant.PostAsync($"/v1/calls/{call}/end")).Status, Is.InRange(200, 204));
+        await AssertAgreesAsync();
+
+        await _books.AsOwnerAsync($"UPDATE call.calls SET cost = 7 WHERE id = '{call}'");
+        var difference = (await _books.AsOperatorAsync(HttpMethod.Get, "/v1/billing/reconciliation")).Body!["differences"]!.AsArray().Single()!;
+        Assert.That((difference["what"]!.GetValue<string>(), difference["charged"]!.GetValue<long>(), difference["cost"]!.GetValue<long>()), Is.EqualTo(("cost_differs", 0L, 7L)));
+
+        async Task AssertAgreesAsync()
+        {
+            var report = await _books.AsOperatorAsync(HttpMethod.Get, "/v1/billing/reconciliation");
+            Assert.That((report.Get<bool>("ok"), report.Get<long>("conversations")), Is.EqualTo((true, 2L)), report.Body?.ToJsonString());
+        }
     }
 
     [Test]

@@ -62,7 +62,6 @@ internal sealed partial class DocumentTests
     public async Task Every_example_is_true(string name)
     {
         var document = await ApiDocument.OfAsync(_host, name);
-        var tenant = await _host.SignUpAsync("Analytical Engines");
         foreach (var operation in document.Operations.OrderBy(Destruction))
         {
             if (operation.BodySchema is { } bodySchema)
@@ -71,7 +70,7 @@ internal sealed partial class DocumentTests
                 Assert.That(document.Judge.Faults(operation.Example, bodySchema), Is.Empty, $"The example request of {operation}");
             }
 
-            var answer = await TryAsync(operation, await Resources.MakeAsync(tenant));
+            var answer = await TryAsync(operation, await Resources.MakeAsync(await _host.SignUpAsync("Analytical Engines")));
             if (WithoutTelephone.TryGetValue(operation.Id, out var refusal))
             {
                 Assert.That(answer.Status, Is.EqualTo(refusal), operation.ToString());
