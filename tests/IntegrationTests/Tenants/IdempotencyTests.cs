@@ -1,4 +1,5 @@
 using System.Net;
+using Microsoft.AspNetCore.Http;
 using Npgsql;
 using VoicePlatform.IntegrationTests.Support;
 
@@ -87,6 +88,72 @@ internal sealed class IdempotencyTests
             Assert.That(good.Select(a => a.Get<string>("id")).Distinct().Count(), Is.EqualTo(1));
             Assert.That(answers.Except(good).Select(a => (a.Status, a.Code)), Is.All.EqualTo((HttpStatusCode.Conflict, "idempotency_in_progress")));
             Assert.That(await CountAsync($"SELECT count(*) FROM {table}"), Is.EqualTo(1));
+        }
+    }
+
+    [Test]
+    public async Task Whoever_goes_away_in_the_middle_gets_the_answer_with_his_next_request()
+    {
+        await using var server = await Assistants.TenantServer.StartAsync();
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var answer = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        server.Tool = async http =>
+        {
+            asked.TrySetResult();
+            await answer.Task;
+            await http.Response.WriteAsync("done");
+        };
+        var tool = (await _tenant.PostAsync("/v1/tools", new { name = "slow", type = "webhook", webhook = new { url = $"{server.Url}/tool" } })).Get<string>("id");
+        var assistant = (await _tenant.PostAsync("/v1/assistants", new
+        {
+            name = "A", tools = new[] { tool }, llm = new { model = "local/script", options = new { rules = new[] { new { when = ".", say = "It is {{result}}.", tool = "slow" } } } },
+        })).Get<string>("id");
+        var session = await _tenant.StartTextSessionAsync(assistant);
+
+        using var gone = new CancellationTokenSource();
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"/v1/sessions/{session}/messages") { Content = new StringContent("""{"text":"Go"}""", System.Text.Encoding.UTF8, "application/json") };
+        request.Headers.Add("x-api-key", _tenant.Key);
+        request.Headers.Add("Idempotency-Key", "gone");
+        var first = _host.Http.SendAsync(request, gone.Token);
+        await asked.Task;
+        await gone.CancelAsync();
+        Assert.That(async () => await first, Throws.InstanceOf<OperationCanceledException>());
+        Assert.That((await _tenant.PostAsync($"/v1/sessions/{session}/messages", """{"text":"Go"}""", ("Idempotency-Key", "gone"))).Code, Is.EqualTo("idempotency_in_progress"));
+
+        answer.SetResult();
+        Answer second;
+        do
+        {
+            second = await _tenant.PostAsync($"/v1/sessions/{session}/messages", """{"text":"Go"}""", ("Idempotency-Key", "gone"));
+        }
+        while (second.Status == HttpStatusCode.Conflict);
+
+        Assert.That((second.Get<string>("text"), second.Headers["Idempotency-Replayed"]), Is.EqualTo(("It is done.", "true")));
+        Assert.That(server.Asked, Has.Count.EqualTo(1));
+        Assert.That((await _tenant.GetAsync($"/v1/sessions/{session}/transcript")).Body!["data"]!.AsArray(), Has.Count.EqualTo(2));
+    }
+
+    [Test]
+    public async Task Things_are_deleted_once_however_many_ask_at_the_same_moment()
+    {
+        for (var round = 0; round < 5; round++)
+        {
+            foreach (var (path, body) in new (string, object)[]
+            {
+                ("/v1/keys", new { name = "k", scopes = new[] { "read" } }), ("/v1/assistants", new { name = "a" }), ("/v1/webhooks", new { url = "http://127.0.0.1:9/" }),
+                ("/v1/tools", new { name = "t", type = "static", @static = new { result = "r" } }), ("/v1/users", new { name = "u", email = $"u{round}@example.com", role = "viewer" }),
+            })
+            {
+                var made = await _tenant.PostAsync(path, body);
+                var answers = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => _tenant.DeleteAsync($"{path}/{made.Get<string>("id")}")));
+                Assert.That(answers.Select(a => a.Status), Is.All.AnyOf(HttpStatusCode.NoContent, HttpStatusCode.NotFound), path);
+                Assert.That(answers.Select(a => a.Status), Has.Some.EqualTo(HttpStatusCode.NoContent), path);
+            }
+
+            var assistant = await _tenant.CreateAssistantAsync();
+            var both = await Task.WhenAll(_tenant.DeleteAsync($"/v1/assistants/{assistant}"), _tenant.PatchAsync($"/v1/assistants/{assistant}", new { description = "late" }));
+            Assert.That(both.Select(a => (int)a.Status), Is.All.LessThan(500));
+            Assert.That((await _tenant.GetAsync($"/v1/assistants/{assistant}")).Status, Is.EqualTo(HttpStatusCode.NotFound));
         }
     }
 

@@ -90,6 +90,23 @@ internal sealed class RowSecurityTests
         }));
     }
 
+    [Test]
+    public async Task A_key_that_is_sent_to_a_door_without_keys_changes_nothing()
+    {
+        await using var host = await TestHost.StartAsync(("COMPAT_TENANT", "on"));
+        var tenant = await host.SignUpAsync("One");
+        var again = await host.SendAsync(HttpMethod.Post, "/auth/create-key", tenant.Key, new { user_name = "b", org_name = "Two", user_email = "b@example.com" });
+        Assert.That(again.Status, Is.EqualTo(System.Net.HttpStatusCode.OK), again.Body?.ToJsonString());
+        Assert.That(again.Body!["data"]!["tenant_id"]!.GetValue<string>(), Is.Not.EqualTo(tenant.TenantId));
+
+        foreach (var key in new[] { tenant.Key, "lvk_nonsense", null })
+        {
+            var put = await host.SendAsync(HttpMethod.Put, "/v1/livekit/starter/agent-settings/device-123", key, new { theme = "dark" });
+            Assert.That((int)put.Status, Is.EqualTo(200), put.Body?.ToJsonString());
+            Assert.That((await host.SendAsync(HttpMethod.Get, "/v1/livekit/starter/agent-settings/device-123", key)).Body!.ToJsonString(), Does.Contain("dark"));
+        }
+    }
+
     private static async Task<List<string>> IdsAsync(NpgsqlConnection connection)
     {
         await using var query = new NpgsqlCommand("SELECT id FROM assistant.assistants", connection);
