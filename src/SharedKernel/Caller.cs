@@ -11,6 +11,9 @@ public static class Scopes
     /// <summary>The operator of the installation (PLATFORM_ADMIN_KEY); never given to a tenant's key.</summary>
     public const string Platform = "platform";
 
+    /// <summary>Not a scope of keys: what either of the two may ask.</summary>
+    public const string FinanceOrOperate = "finance or operate";
+
     public static readonly IReadOnlyList<string> OfTenants = [Admin, Operate, Read, Finance];
 }
 

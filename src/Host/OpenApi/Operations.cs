@@ -30,6 +30,8 @@ internal sealed partial class Operations(JsonObject document, IReadOnlyDictionar
         ["type"] = ("Only of this type.", null, null, null),
         ["action"] = ("Only of this action.", null, null, null),
         ["user_id"] = ("Only by this user.", null, null, null),
+        ["format"] = ("json (what is told when nothing is said), csv, or html to print.", null, null, null),
+        ["accounts"] = ("own: what the tenant has, available and held (what is told when nothing is said); all: the platform's side too.", null, null, null),
         ["group_by"] = ("What a row stands for.", null, null, null),
     };
 

@@ -4,4 +4,9 @@ internal static class BillingErrors
 {
     public static readonly Error NotCovered = new(ErrorKind.PaymentRequired, "billing.insufficient_credits", "The tenant's credits do not cover this.");
     public static readonly Error UnknownTenant = Error.Field("tenant_id", "not_found", "No such tenant.");
+    public static readonly Error NoTransaction = new(ErrorKind.NotFound, "billing.transaction_not_found", "No such transaction.");
+    public static readonly Error NotReversible = new(ErrorKind.Conflict, "billing.not_reversible", "Only top-ups, promotional credits, charges and adjustments can be reversed; a hold ends with its call or session.");
+    public static readonly Error AlreadyReversed = new(ErrorKind.Conflict, "billing.already_reversed", "The transaction is reversed already.");
+    public static readonly Error SpentAlready = new(ErrorKind.Conflict, "billing.reversal_not_covered", "The tenant has spent what this would take back: what is available would fall below the account's limit.");
+    public static readonly Error NoStatement = new(ErrorKind.NotFound, "billing.statement_not_found", "There is no such statement: a month is written as 2026-11, and has begun.");
 }

@@ -11,6 +11,8 @@ public static class BillingModule
         builder.Services.AddSlices(typeof(BillingModule).Assembly);
         builder.Services.AddScoped<LedgerPostings>();
         builder.Services.AddScoped<RateCards>();
+        builder.Services.AddScoped<Reconciliation>();
+        builder.Services.AddScoped<IScheduledJob, ReconcileDaily>();
         builder.Services.AddSingleton(new SignupCredits(
             builder.Configuration.GetValue<long?>("BILLING_SIGNUP_CREDITS") ?? (builder.Environment.IsDevelopment() ? 1000 : 0)));
         return builder;
@@ -24,9 +26,16 @@ public static class BillingModule
         ListEntries.Map(reading);
         ListHolds.Map(reading);
         VerifyLedger.Map(reading);
+        GetRates.Map(reading);
+        GetStatement.Map(reading);
+        ExportEntries.Map(reading);
 
         var operating = app.MapGroup("/v1/billing").WithTags("Billing").RequireAuthorization(Scopes.Platform);
         TopUp.Map(operating);
+        ReverseTransaction.Map(operating);
+        CreateRateCard.Map(operating);
+        GetTrialBalance.Map(operating);
+        GetReconciliation.Map(operating);
         return app;
     }
 }

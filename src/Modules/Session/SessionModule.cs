@@ -48,6 +48,8 @@ public static class SessionModule
         GetUsage.Map(reading);
         GetNotes.Map(reading);
 
+        QuoteConversation.Map(app.MapGroup("/v1/billing").WithTags("Billing").RequireAuthorization(Scopes.FinanceOrOperate));
+
         var analytics = app.MapGroup("/v1/analytics").WithTags("Analytics").RequireAuthorization(Scopes.Read);
         GetLatencyAnalytics.Map(analytics);
         GetUsageAnalytics.Map(analytics);

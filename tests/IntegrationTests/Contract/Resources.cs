@@ -23,6 +23,7 @@ internal sealed class Resources
     public const string User = "usr01kaz7m4qe3v9x2w5r8t6y1hm1";
     public const string Secret = "CRM_TOKEN";
     public const string Event = "evt01kaz7m4qe3v9x2w5r8t6y1hn1";
+    public const string Transaction = "txn01kaz7m4qe3v9x2w5r8t6y1hp1";
     public const string Delivery = "dlv01kaz7m4qe3v9x2w5r8t6y1hj1";
 
     /// <summary>When the example's call is to be made: soon, whenever the tests run.</summary>
@@ -32,7 +33,7 @@ internal sealed class Resources
     private static readonly Dictionary<string, string> BySegment = new()
     {
         ["assistants"] = Assistant, ["trunks"] = Outbound, ["numbers"] = Number, ["calls"] = Call, ["sessions"] = Session, ["tenants"] = Tenant,
-        ["keys"] = Key, ["webhooks"] = Webhook, ["deliveries"] = Delivery, ["events"] = Event, ["tools"] = Tool, ["users"] = User, ["secrets"] = Secret, ["update"] = Assistant, ["agent-settings"] = "device-0001", ["versions"] = "1",
+        ["keys"] = Key, ["webhooks"] = Webhook, ["deliveries"] = Delivery, ["events"] = Event, ["tools"] = Tool, ["users"] = User, ["secrets"] = Secret, ["update"] = Assistant, ["agent-settings"] = "device-0001", ["versions"] = "1", ["statements"] = "2026-11",
     };
 
     private static int _count;
@@ -72,7 +73,8 @@ internal sealed class Resources
         await made.AddAsync(Call, "placeCall");
         await made.AddAsync(Session, "startSession", session => session["text_only"] = true);
         await made.MustAsync($"/v1/sessions/{made._real[Session]}/messages", new JsonObject { ["text"] = "I need an appointment." });
-        await made.MustAsync("/v1/billing/topups", new JsonObject { ["tenant_id"] = tenant.TenantId, ["amount"] = 100_000_000, ["external_reference"] = $"resources-{unique}-{tenant.TenantId}" }, TestHost.AdminKey);
+        var topUp = await made.MustAsync("/v1/billing/topups", new JsonObject { ["tenant_id"] = tenant.TenantId, ["amount"] = 100_000_000, ["external_reference"] = $"resources-{unique}-{tenant.TenantId}" }, TestHost.AdminKey);
+        made._real[Transaction] = topUp["transaction_id"]!.GetValue<string>();
         await made.FindAsync(Event, "/v1/events");
         await made.FindAsync(Delivery, $"/v1/webhooks/{made._real[Webhook]}/deliveries");
         return made;

@@ -114,7 +114,7 @@ internal sealed class TestHost : IAsyncDisposable
         var text = await response.Content.ReadAsStringAsync();
         return new Answer(
             response.StatusCode,
-            text.Length > 0 ? JsonNode.Parse(text) : null,
+            text.Length > 0 && response.Content.Headers.ContentType?.MediaType?.EndsWith("json", StringComparison.Ordinal) is true ? JsonNode.Parse(text) : null,
             response.Headers.Concat(response.Content.Headers).ToDictionary(h => h.Key, h => string.Join(',', h.Value), StringComparer.OrdinalIgnoreCase));
     }
 

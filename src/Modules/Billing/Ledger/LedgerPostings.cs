@@ -11,11 +11,19 @@ internal sealed record Line(
 /// <summary>What a posting led to. Replayed: the key was known, nothing changed.</summary>
 internal sealed record Posting(string TransactionId, long Seq, DateTimeOffset PostedAt, bool Replayed, long Available, long Held);
 
+/// <param name="Kind">Of what was reversed.</param>
+/// <param name="Amount">What it gives to the tenant, in micro-credits; below zero where it takes back.</param>
+internal sealed record Reversal(Posting Posting, string TenantId, string Kind, long Amount);
+
 /// <summary>Calls the ledger's SQL functions, one round trip each, in the running unit of work.</summary>
 internal sealed class LedgerPostings(UnitOfWork unit, TimeProvider clock)
 {
     private const string NotCovered = "VP402";
     private const string NoAccount = "VP404";
+    private const string HasNoReversal = "VP409";
+
+    // The tenant's line, and one for each component and what was not collected.
+    private const int LinesOfReversal = RateCards.MaxComponents + 2;
 
     public async Task OpenAsync(string tenantId, CancellationToken ct)
     {
@@ -46,15 +54,37 @@ internal sealed class LedgerPostings(UnitOfWork unit, TimeProvider clock)
             "SELECT * FROM billing.settle_hold($1, $2, $3, $4, $5, $6)", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Jsonb(metadata), Jsonb(WithIds(lines)), NewEntryIds(3));
 
-    private async Task<Result<Posting?>> CallAsync(string sql, CancellationToken ct, params NpgsqlParameter[] parameters)
+    /// <summary>Takes back what a transaction moved. Replayed: it was taken back before.</summary>
+    public async Task<Result<Reversal>> ReverseAsync(string transactionId, string reason, CancellationToken ct)
     {
-        await using var command = new NpgsqlCommand(sql, unit.Connection, unit.Transaction ?? throw new InvalidOperationException("Postings need a unit of work."));
-        command.Parameters.AddRange(parameters);
+        await using var command = Command(
+            "SELECT * FROM billing.reverse($1, $2, $3, $4)",
+            Text(NewId(Ids.Transaction)), Text(transactionId), Text(reason), NewEntryIds(LinesOfReversal));
         try
         {
             await using var row = await command.ExecuteReaderAsync(ct);
             return await row.ReadAsync(ct) && !await row.IsDBNullAsync(0, ct)
-                ? new Posting(row.GetString(0), row.GetInt64(1), row.GetFieldValue<DateTimeOffset>(2), row.GetBoolean(3), row.GetInt64(4), row.GetInt64(5))
+                ? new Reversal(Read(row), row.GetString(6), row.GetString(7), row.GetInt64(8))
+                : BillingErrors.NoTransaction;
+        }
+        catch (PostgresException e) when (e.SqlState == NotCovered)
+        {
+            return BillingErrors.SpentAlready;
+        }
+        catch (PostgresException e) when (e.SqlState == HasNoReversal)
+        {
+            return BillingErrors.NotReversible;
+        }
+    }
+
+    private async Task<Result<Posting?>> CallAsync(string sql, CancellationToken ct, params NpgsqlParameter[] parameters)
+    {
+        await using var command = Command(sql, parameters);
+        try
+        {
+            await using var row = await command.ExecuteReaderAsync(ct);
+            return await row.ReadAsync(ct) && !await row.IsDBNullAsync(0, ct)
+                ? Read(row)
                 : (Result<Posting?>)(Posting?)null;
         }
         catch (PostgresException e) when (e.SqlState == NotCovered)
@@ -66,6 +96,16 @@ internal sealed class LedgerPostings(UnitOfWork unit, TimeProvider clock)
             return BillingErrors.UnknownTenant;
         }
     }
+
+    private NpgsqlCommand Command(string sql, params NpgsqlParameter[] parameters)
+    {
+        var command = new NpgsqlCommand(sql, unit.Connection, unit.Transaction ?? throw new InvalidOperationException("Postings need a unit of work."));
+        command.Parameters.AddRange(parameters);
+        return command;
+    }
+
+    private static Posting Read(NpgsqlDataReader row) =>
+        new(row.GetString(0), row.GetInt64(1), row.GetFieldValue<DateTimeOffset>(2), row.GetBoolean(3), row.GetInt64(4), row.GetInt64(5));
 
     private List<object> WithIds(IReadOnlyList<Line> lines) => lines
         .Select(l => (object)new { id = NewId(Ids.Entry), account = l.Account, amount = l.Amount, component = l.Component, quantity = l.Quantity, unit = l.Unit, rate = l.Rate, per = l.Per, rate_card = l.RateCard })

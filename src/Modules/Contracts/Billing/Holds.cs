@@ -20,3 +20,9 @@ public sealed record Charge(string? TransactionId, long Cost, IReadOnlyList<Char
 
 /// <summary>One priced line: amount = rate × quantity ÷ per, in micro-credits, rounded half up.</summary>
 public sealed record ChargeLine(string Component, long Quantity, string Unit, long Rate, long Per, string RateCard, long Amount);
+
+/// <summary>What the given use would cost if it were accepted now, by the same rules as a charge. Nothing is held.</summary>
+public sealed record PriceUse(string TenantId, IReadOnlyList<Measured> Used) : IRequest<Result<PricedUse>>;
+
+/// <param name="Amount">Micro-credits: the sum of the lines.</param>
+public sealed record PricedUse(string RateCard, long Amount, IReadOnlyList<ChargeLine> Lines);

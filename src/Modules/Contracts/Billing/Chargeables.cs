@@ -1,0 +1,16 @@
+namespace VoicePlatform.Contracts.Billing;
+
+/// <summary>
+/// The sessions without a telephone that may cost something (none of test mode), in the order of their ids: after
+/// <paramref name="After"/>, up to and with <paramref name="Until"/>. Billing asks it to reconcile its books; Session answers.
+/// </summary>
+public sealed record ListChargeableSessions(string After, string Until, int Limit) : IRequest<Result<IReadOnlyList<Chargeable>>>;
+
+/// <summary>The calls that may cost something, as <see cref="ListChargeableSessions"/>; Call answers.</summary>
+public sealed record ListChargeableCalls(string After, string Until, int Limit) : IRequest<Result<IReadOnlyList<Chargeable>>>;
+
+/// <summary>A conversation that a hold may be placed for.</summary>
+/// <param name="SubjectId">The hold's subject: the session's id, or the call's.</param>
+/// <param name="HasBegun">Caller and assistant were there: it must be charged.</param>
+/// <param name="Cost">What its owner says it cost, in micro-credits; null while it is not over.</param>
+public sealed record Chargeable(string SubjectId, string TenantId, bool HasBegun, bool IsOver, long? Cost);

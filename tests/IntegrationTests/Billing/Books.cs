@@ -1,0 +1,100 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Npgsql;
+using VoicePlatform.IntegrationTests.Support;
+
+namespace VoicePlatform.IntegrationTests.Billing;
+
+/// <summary>A host with one tenant, its operator, and the database's owner, who can do what nobody may.</summary>
+internal sealed class Books : IAsyncDisposable
+{
+    private readonly NpgsqlDataSource _owner;
+    private int _references;
+
+    private Books(TestHost host, TestTenant tenant)
+    {
+        (Host, Tenant) = (host, tenant);
+        _owner = NpgsqlDataSource.Create(host.Database.Owner);
+    }
+
+    public TestHost Host { get; }
+
+    public TestTenant Tenant { get; }
+
+    /// <summary>The tenant begins with nothing.</summary>
+    public static async Task<Books> OpenAsync()
+    {
+        var host = await TestHost.StartAsync(("BILLING_SIGNUP_CREDITS", "0"));
+        return new(host, await host.SignUpAsync("Acme"));
+    }
+
+    public Task<Answer> AsOperatorAsync(HttpMethod method, string path, object? body = null) => Host.SendAsync(method, path, TestHost.AdminKey, body);
+
+    public async Task<string> TopUpAsync(long amount)
+    {
+        var answer = await AsOperatorAsync(HttpMethod.Post, "/v1/billing/topups", new { tenant_id = Tenant.TenantId, amount, external_reference = $"inv-{++_references}" });
+        Assert.That(answer.Status, Is.EqualTo(HttpStatusCode.Created), answer.Body?.ToJsonString());
+        return answer.Get<string>("transaction_id");
+    }
+
+    public Task<Answer> ReverseAsync(string transactionId, string reason = "a mistake") =>
+        AsOperatorAsync(HttpMethod.Post, "/v1/billing/reversals", new { transaction_id = transactionId, reason });
+
+    /// <summary>A text session with so many messages, ended. Answers its id.</summary>
+    public async Task<string> ChatAsync(int messages = 2)
+    {
+        var session = await Tenant.StartTextSessionAsync(await Tenant.CreateAssistantAsync());
+        await SayAsync(session, messages);
+        await EndAsync(session);
+        return session;
+    }
+
+    public async Task SayAsync(string sessionId, int messages)
+    {
+        for (var i = 0; i < messages; i++)
+        {
+            Assert.That((await Tenant.PostAsync($"/v1/sessions/{sessionId}/messages", new { text = "hello" })).Status, Is.EqualTo(HttpStatusCode.OK));
+        }
+    }
+
+    public async Task EndAsync(string sessionId) => Assert.That((int)(await Tenant.PostAsync($"/v1/sessions/{sessionId}/end")).Status, Is.InRange(200, 204));
+
+    public async Task<JsonNode> TransactionAsync(string kind, string? subjectId = null) =>
+        (await Tenant.GetAsync($"/v1/billing/transactions?kind={kind}{(subjectId is null ? "" : $"&subject_id={subjectId}")}")).Body!["data"]![0]!;
+
+    public async Task<string> TextAsync(string path)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        request.Headers.Add("x-api-key", Tenant.Key);
+        using var response = await Host.Http.SendAsync(request);
+        Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.OK));
+        return await response.Content.ReadAsStringAsync();
+    }
+
+    public async Task AssertSoundAsync()
+    {
+        var verified = await Tenant.GetAsync("/v1/billing/verify");
+        Assert.That(verified.Get<bool>("ok"), Is.True, verified.Body?.ToJsonString());
+        var trial = await AsOperatorAsync(HttpMethod.Get, "/v1/billing/trial-balance");
+        Assert.That(trial.Get<bool>("ok"), Is.True, trial.Body?.ToJsonString());
+    }
+
+    /// <summary>Behind everybody's back: without triggers and row security.</summary>
+    public async Task AsOwnerAsync(string sql)
+    {
+        await using var connection = await _owner.OpenConnectionAsync();
+        await using var command = new NpgsqlCommand(
+            $"""
+            ALTER TABLE billing.entries DISABLE TRIGGER USER; ALTER TABLE billing.transactions DISABLE TRIGGER USER;
+            {sql};
+            ALTER TABLE billing.entries ENABLE TRIGGER USER; ALTER TABLE billing.transactions ENABLE TRIGGER USER;
+            """, connection);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _owner.DisposeAsync();
+        await Host.DisposeAsync();
+    }
+}
