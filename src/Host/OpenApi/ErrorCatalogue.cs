@@ -17,11 +17,11 @@ internal static class ErrorCatalogue
         var errors = new List<KnownError>();
         while (file.ReadLine() is { } line)
         {
-            // | `code` | 404 | where | meaning |
+            // | `code`, `another` | 404 | where | meaning |
             var cells = line.Trim('|', ' ').Split('|', StringSplitOptions.TrimEntries);
             if (line.StartsWith("| `", StringComparison.Ordinal) && cells.Length == Columns && int.TryParse(cells[1], out var status))
             {
-                errors.Add(new(cells[0].Trim('`'), status, cells[2].Replace("`", "", StringComparison.Ordinal).Split(", "), cells[3]));
+                errors.AddRange(cells[0].Split(", ").Select(code => new KnownError(code.Trim('`'), status, cells[2].Replace("`", "", StringComparison.Ordinal).Split(", "), cells[3])));
             }
         }
 

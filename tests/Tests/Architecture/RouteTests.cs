@@ -30,6 +30,9 @@ internal sealed class RouteTests
         ["GET /v1/livekit/starter/agent-settings/{deviceId}"] = "seed 000 had no keys; COMPAT_TENANT governs it",
         ["PUT /v1/livekit/starter/agent-settings/{deviceId}"] = "seed 000 had no keys; COMPAT_TENANT governs it",
         ["POST /livekit/agent-session"] = "AI_SERVER_SHARED_SECRET is the key (seed 000)",
+        ["POST /mcp"] = "any key; the route behind each tool asks for its scope",
+        ["GET /mcp"] = "405",
+        ["DELETE /mcp"] = "405",
         ["GET /recordings/{token}"] = "the sealed token is the key",
     };
 
