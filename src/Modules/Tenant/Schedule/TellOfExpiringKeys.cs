@@ -33,7 +33,20 @@ internal sealed class TellOfExpiringKeys(NpgsqlDataSource source, Transactions t
             caller.Become(tenantId, null, null, false);
             var data = Json.Write(new { key_id = id, name, expires_at = new DateTimeOffset(expiresAt, TimeSpan.Zero) });
             await transactions.RunAsync(
-                caller, (scope, token) => scope.GetRequiredService<IMediator>().Send(new Announce(tenantId, EventTypes.KeyExpiring, id, data, isTest), token), ct);
+                caller,
+                async (scope, token) => await IsToldAsync(scope.GetRequiredService<UnitOfWork>(), tenantId, id, token)
+                    ? default(Done)
+                    : await scope.GetRequiredService<IMediator>().Send(new Announce(tenantId, EventTypes.KeyExpiring, id, data, isTest), token),
+                ct);
         }
+    }
+
+    /// <summary>Asked again under a lock: another run may have told it since the keys were read.</summary>
+    private static async Task<bool> IsToldAsync(UnitOfWork unit, string tenantId, string keyId, CancellationToken ct)
+    {
+        await unit.Connection.ExecuteAsync(new("SELECT pg_advisory_xact_lock(hashtextextended('key.expiring:' || @keyId, 0))", new { keyId }, unit.Transaction, cancellationToken: ct));
+        return await unit.Connection.ExecuteScalarAsync<bool>(new(
+            "SELECT EXISTS (SELECT FROM tenant.events WHERE tenant_id = @tenantId AND subject_id = @keyId AND type = @type)",
+            new { tenantId, keyId, type = EventTypes.KeyExpiring }, unit.Transaction, cancellationToken: ct));
     }
 }
