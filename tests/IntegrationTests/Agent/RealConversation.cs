@@ -191,7 +191,7 @@ internal sealed class RealConversation : IMediator, IAsyncDisposable
         options.Read(new ConfigurationBuilder().Build(), isDevelopment: true);
         var catalog = new ProviderCatalog(Options.Create(options), _sphinx, _flite, clock);
         var web = new ServiceCollection().AddHttpClient().BuildServiceProvider();
-        var tools = new ToolBoxes(web.GetRequiredService<IHttpClientFactory>(), web.GetRequiredService<IHttpMessageHandlerFactory>(), clock, NullLogger<ToolBoxes>.Instance);
+        var tools = new ToolBoxes(web.GetRequiredService<IHttpMessageHandlerFactory>(), clock, NullLogger<ToolBoxes>.Instance);
         var scopes = new ServiceCollection().AddSingleton<IMediator>(this).BuildServiceProvider().GetRequiredService<IServiceScopeFactory>();
         var registry = new ConversationRegistry(Options.Create(options));
         _agent = new AgentService(

@@ -122,9 +122,22 @@ internal sealed class ToolTests
         _server.Tool = http => { http.Response.StatusCode = 500; return http.Response.WriteAsync("broken"); };
         Assert.That((await UseAsync(tool, "order")).Answer, Does.Contain("answered 500. broken"));
         _server.Tool = http => Task.Delay(TimeSpan.FromSeconds(20), TimeProvider.System, http.RequestAborted);
-        Assert.That((await UseAsync(tool, "order")).Answer, Does.Contain("did not answer within 1 s"));
+        Assert.That((await UseAsync(tool, "order")).Answer, Does.Contain("no answer within 1 s"));
         _server.Tool = http => { http.Response.Redirect("http://169.254.169.254/latest/meta-data"); return Task.CompletedTask; };
-        Assert.That((await UseAsync(tool, "order")).Answer, Does.Contain("answered 302"));
+        Assert.That((await UseAsync(tool, "order")).Answer, Does.Contain("may reach"));
+        var moved = 0;
+        _server.Tool = http =>
+        {
+            if (http.Request.Path.Value!.EndsWith("/moved", StringComparison.Ordinal))
+            {
+                moved++;
+                return http.Response.WriteAsync("found");
+            }
+
+            http.Response.Redirect("/tool/moved");
+            return Task.CompletedTask;
+        };
+        Assert.That(((await UseAsync(tool, "order")).Answer, moved), Is.EqualTo(("It says found.", 1)));
         _server.Tool = http => http.Response.WriteAsync(new string('x', 1_000_000));
         Assert.That((await UseAsync(tool, "order")).Answer, Has.Length.LessThan(20_000));
     }
@@ -274,7 +287,7 @@ internal sealed class ToolTests
             http.Response.ContentLength = 100;
             await http.Response.WriteAsync("half");
         };
-        Assert.That((await UseAsync(tool, "order")).Answer, Is.EqualTo("It says The server's answer broke off.."));
+        Assert.That((await UseAsync(tool, "order")).Answer, Does.StartWith("It says The tenant's server gave no answer that can be used: ").And.Contain("premature"));
     }
 
     [TestCase("""{"text":"\ud800"}""")]

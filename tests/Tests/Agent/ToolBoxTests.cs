@@ -61,9 +61,9 @@ internal sealed class ToolBoxTests
     {
         var time = new ManualTime();
         var server = new Silent();
-        await using var boxes = new ToolBoxes(server, server, time, NullLogger<ToolBoxes>.Instance);
+        await using var boxes = new ToolBoxes(server, time, NullLogger<ToolBoxes>.Instance);
         var tool = new ToolDocument { Name = "stock", Type = ToolType.Mcp, Mcp = new McpTool("http://127.0.0.1/mcp") };
-        var box = boxes.Make([tool], boxes.Context("ten1", "ses1", "ast1", null, None), None, null, (_, _) => { });
+        var box = boxes.Make([tool], boxes.Context("ten1", "ses1", "ast1", null, None, (_, _) => throw new InvalidOperationException("No webhook is here.")), None, null, (_, _) => { });
         var opening = box.OpenAsync(CancellationToken.None);
         await server.Asked.Task;
 
@@ -89,7 +89,7 @@ internal sealed class ToolBoxTests
     private ToolBox BoxOf(ITool tool)
     {
         var silent = new Silent();
-        return new ToolBox([tool], [], (kind, detail) => _notes.Add($"{kind} {detail}"), new ToolBoxes(silent, silent, TimeProvider.System, NullLogger<ToolBoxes>.Instance));
+        return new ToolBox([tool], [], (kind, detail) => _notes.Add($"{kind} {detail}"), new ToolBoxes(silent, TimeProvider.System, NullLogger<ToolBoxes>.Instance));
     }
 
     private sealed class Failing(Exception e) : ITool

@@ -24,7 +24,7 @@ internal sealed class AnswerInTextHandler(ProviderCatalog providers, ToolBoxes t
         var ends = false;
         var notes = new List<SessionNote>();
         using var box = tools.Make(
-            request.Tools, tools.Context(request.TenantId, request.SessionId, request.AssistantId, null, request.Variables), secrets, null,
+            request.Tools, tools.Context(request.TenantId, request.SessionId, request.AssistantId, null, request.Variables, (ask, ct) => mediator.Send(ask, ct)), secrets, null,
             (kind, detail) => notes.Add(new SessionNote(clock.GetUtcNow(), kind, detail)));
         var model = box.IsEmpty ? mind.Value : new ToolUsingModel(mind.Value, box);
         try

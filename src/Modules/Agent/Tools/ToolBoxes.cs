@@ -4,7 +4,7 @@ using VoicePlatform.Contracts.Assistants;
 namespace VoicePlatform.Agent.Tools;
 
 /// <summary>Puts together the tools of a conversation, and sees to what conversations left behind to be closed.</summary>
-internal sealed class ToolBoxes(IHttpClientFactory clients, IHttpMessageHandlerFactory handlers, TimeProvider clock, ILogger<ToolBoxes> log) : IAsyncDisposable
+internal sealed class ToolBoxes(IHttpMessageHandlerFactory handlers, TimeProvider clock, ILogger<ToolBoxes> log) : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<Task, bool> _closing = new();
 
@@ -12,8 +12,8 @@ internal sealed class ToolBoxes(IHttpClientFactory clients, IHttpMessageHandlerF
 
     public ILogger Log => log;
 
-    public ToolContext Context(string tenantId, string sessionId, string assistantId, string? callId, IReadOnlyDictionary<string, string> variables) =>
-        new(tenantId, sessionId, assistantId, callId, variables, clients, clock);
+    public ToolContext Context(string tenantId, string sessionId, string assistantId, string? callId, IReadOnlyDictionary<string, string> variables, AskServer ask) =>
+        new(tenantId, sessionId, assistantId, callId, variables, ask, clock);
 
     /// <summary>The tenant's secrets that the tools need, by name.</summary>
     public static IEnumerable<string> SecretsOf(IReadOnlyList<ToolDocument> tools) =>

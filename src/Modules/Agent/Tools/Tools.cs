@@ -1,13 +1,17 @@
 using System.Text;
 using System.Text.Json;
 using VoicePlatform.Contracts.Assistants;
+using VoicePlatform.Contracts.Tenants;
 
 namespace VoicePlatform.Agent.Tools;
 
 /// <summary>What tools know of the conversation they are used in.</summary>
 /// <param name="CallId">Null where no telephone is.</param>
 internal sealed record ToolContext(
-    string TenantId, string SessionId, string AssistantId, string? CallId, IReadOnlyDictionary<string, string> Variables, IHttpClientFactory Clients, TimeProvider Clock);
+    string TenantId, string SessionId, string AssistantId, string? CallId, IReadOnlyDictionary<string, string> Variables, AskServer Ask, TimeProvider Clock);
+
+/// <summary>Asks the tenant's server, by the one door to them.</summary>
+internal delegate Task<Result<TenantAnswer>> AskServer(AskTenantServer request, CancellationToken ct);
 
 internal static class Tools
 {
@@ -50,15 +54,6 @@ internal static class Tools
         }
 
         return clean.ToString();
-    }
-
-    /// <summary>As much of an answer as a model should be given; the rest is not read.</summary>
-    public static async Task<string> ReadAsync(HttpContent content, int maxBytes, CancellationToken ct)
-    {
-        await using var stream = await content.ReadAsStreamAsync(ct);
-        var buffer = new byte[maxBytes];
-        var length = await stream.ReadAtLeastAsync(buffer, maxBytes, throwOnEndOfStream: false, ct);
-        return Encoding.UTF8.GetString(buffer, 0, length).Trim();
     }
 }
 

@@ -1,7 +1,6 @@
-using System.Net.Http.Headers;
-using System.Text;
 using System.Text.Json;
 using VoicePlatform.Contracts.Assistants;
+using VoicePlatform.Contracts.Tenants;
 
 namespace VoicePlatform.Agent.Tools;
 
@@ -20,32 +19,19 @@ internal sealed class WebhookCall(ToolDocument tool, ToolContext context, IReadO
     public async Task<ToolOutcome> RunAsync(string argumentsJson, CancellationToken ct)
     {
         using var arguments = Tools.Arguments(argumentsJson);
-        using var late = new CancellationTokenSource(TimeSpan.FromSeconds(_webhook.TimeoutS), context.Clock);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, late.Token);
-        try
+        var answer = await context.Ask(Request(arguments.RootElement), ct);
+        if (!answer.IsOk)
         {
-            using var request = Request(arguments.RootElement);
-            using var response = await context.Clients.CreateClient(TenantHttp.Client).SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
-            var text = await Tools.ReadAsync(response.Content, MaxAnswerBytes, either.Token);
-            return response.IsSuccessStatusCode
-                ? new ToolOutcome(text.Length == 0 ? "Done." : text)
-                : new ToolOutcome($"The server answered {(int)response.StatusCode}. {text}", Failed: true);
+            throw new ToolException(answer.Error.Message);
         }
-        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
-        {
-            throw new ToolException($"The server did not answer within {_webhook.TimeoutS:0.#} s.");
-        }
-        catch (IOException e)
-        {
-            throw new ToolException("The server's answer broke off.", e);
-        }
-        catch (HttpRequestException e)
-        {
-            throw new ToolException($"The server could not be reached: {e.Message}", e);
-        }
+
+        var (text, status) = (answer.Value.Text.Trim(), answer.Value.Status);
+        return status is >= 200 and < 300
+            ? new ToolOutcome(text.Length == 0 ? "Done." : text)
+            : new ToolOutcome($"The server answered {status}. {text}", Failed: true);
     }
 
-    private HttpRequestMessage Request(JsonElement arguments)
+    private AskTenantServer Request(JsonElement arguments)
     {
         var headers = ToolHeaders.Fill(_webhook.Headers, context.Variables, secrets);
         var url = Placeholder.Fill(_webhook.Url, context.Variables, Uri.EscapeDataString);
@@ -56,25 +42,11 @@ internal sealed class WebhookCall(ToolDocument tool, ToolContext context, IReadO
             url += query.Length == 0 ? "" : (url.Contains('?', StringComparison.Ordinal) ? "&" : "?") + query;
         }
 
-        if (!Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
-        {
-            throw new ToolException("The tool's address is no URL with these variables.");
-        }
-
-        var request = new HttpRequestMessage(new HttpMethod(_webhook.Method.ToString().ToUpperInvariant()), uri);
-        if (hasBody)
-        {
-            request.Content = new StringContent(
-                Json.Write(new { tool = tool.Name, arguments, session_id = context.SessionId, assistant_id = context.AssistantId, call_id = context.CallId }), Encoding.UTF8);
-            request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
-        }
-
-        request.Headers.TryAddWithoutValidation("user-agent", "VoicePlatform");
-        foreach (var (name, value) in headers)
-        {
-            request.Headers.TryAddWithoutValidation(name, value);
-        }
-
-        return request;
+        var body = hasBody
+            ? Json.Write(new { tool = tool.Name, arguments, session_id = context.SessionId, assistant_id = context.AssistantId, call_id = context.CallId })
+            : null;
+        return new AskTenantServer(
+            context.TenantId, url, body, TimeSpan.FromSeconds(_webhook.TimeoutS), MaxAnswerBytes, _webhook.Method.ToString().ToUpperInvariant(), [.. headers],
+            FollowsRedirects: true, TakesAnything: true);
     }
 }

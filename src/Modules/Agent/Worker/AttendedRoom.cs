@@ -186,7 +186,7 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
     }
 
     private ToolBox ToolBoxFor(ConversationPlan plan, IReadOnlyDictionary<string, string> secrets, RoomHands hands, Action<string, string> note) => tools.Make(
-        plan.Tools, tools.Context(plan.TenantId, plan.SessionId, plan.AssistantId, plan.Phone?.CallId, plan.Variables), secrets, hands, note);
+        plan.Tools, tools.Context(plan.TenantId, plan.SessionId, plan.AssistantId, plan.Phone?.CallId, plan.Variables, SendAsync), secrets, hands, note);
 
     private async Task<IReadOnlyDictionary<string, string>> SecretsAsync(ConversationPlan plan, CancellationToken ct)
     {

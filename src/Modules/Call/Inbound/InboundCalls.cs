@@ -74,7 +74,7 @@ internal sealed class InboundCalls(CallDb db, IMediator mediator, ILogger<Inboun
 
         try
         {
-            using var json = JsonDocument.Parse(answer.Value.Json);
+            using var json = JsonDocument.Parse(answer.Value.Text);
             var variables = json.RootElement.TryGetProperty("variables", out var v) && v.ValueKind is JsonValueKind.Object
                 ? v.EnumerateObject().Where(p => p.Value.ValueKind is JsonValueKind.String or JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False)
                     .GroupBy(p => p.Name).ToDictionary(g => g.Key, g => g.Last().Value.ToString())

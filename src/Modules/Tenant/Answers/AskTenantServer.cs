@@ -16,13 +16,15 @@ internal sealed class AskTenantServerHandler(IHttpClientFactory clients, TimePro
         try
         {
             using var response = await SendAsync(request, either.Token);
-            if (!response.IsSuccessStatusCode)
+            if (!response.IsSuccessStatusCode && !request.TakesAnything)
             {
                 return TenantErrors.ServerAnswered((int)response.StatusCode);
             }
 
-            await response.Content.LoadIntoBufferAsync(request.MaxAnswerBytes, either.Token);
-            return new TenantAnswer(await response.Content.ReadAsStringAsync(either.Token), (int)response.StatusCode, response.Content.Headers.ContentType?.MediaType);
+            var text = request.TakesAnything
+                ? await BeginningAsync(response.Content, request.MaxAnswerBytes, either.Token)
+                : await WholeAsync(response.Content, request.MaxAnswerBytes, either.Token);
+            return new TenantAnswer(text, (int)response.StatusCode, response.Content.Headers.ContentType?.MediaType);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -32,6 +34,22 @@ internal sealed class AskTenantServerHandler(IHttpClientFactory clients, TimePro
         {
             return TenantErrors.ServerFailed(DeliveryAttempt.Printable(e.Message.TrimEnd('.')));
         }
+    }
+
+    /// <exception cref="HttpRequestException">It is longer.</exception>
+    private static async Task<string> WholeAsync(HttpContent content, int maxBytes, CancellationToken ct)
+    {
+        await content.LoadIntoBufferAsync(maxBytes, ct);
+        return await content.ReadAsStringAsync(ct);
+    }
+
+    /// <summary>What is longer is not read.</summary>
+    private static async Task<string> BeginningAsync(HttpContent content, int maxBytes, CancellationToken ct)
+    {
+        await using var stream = await content.ReadAsStreamAsync(ct);
+        var buffer = new byte[maxBytes];
+        var length = await stream.ReadAtLeastAsync(buffer, maxBytes, throwOnEndOfStream: false, ct);
+        return Encoding.UTF8.GetString(buffer, 0, length);
     }
 
     /// <summary>Each step of a redirect is a request of its own, and passes the guard again. Headers of ours go to the first server only.</summary>
