@@ -4,7 +4,7 @@ using VoicePlatform.Contracts.Sessions;
 namespace VoicePlatform.IntegrationTests.Agent;
 
 /// <summary>The whole agent in a real room; timings are bounds, generous for a busy machine.</summary>
-[NonParallelizable]
+[RealTime]
 internal sealed class ConversationInRoomTests
 {
     private const string Story =

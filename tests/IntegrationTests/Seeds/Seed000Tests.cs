@@ -247,7 +247,7 @@ internal sealed class Seed000Tests
     }
 
     [Test]
-    [NonParallelizable]
+    [RealTime]
     public async Task Without_an_ai_server_our_agent_joins_as_assistant_ai_agent_and_greets_the_device()
     {
         await using var host = await TestHost.StartWithAgentAsync(("COMPAT_TENANT", "on"));
@@ -259,7 +259,7 @@ internal sealed class Seed000Tests
 
     [TestCase("x-shared-secret", "")]
     [TestCase("Authorization", "Bearer ")]
-    [NonParallelizable]
+    [RealTime]
     public async Task The_ai_servers_side_joins_the_room_it_was_given_a_token_for_once(string header, string before)
     {
         await using var host = await TestHost.StartWithAgentAsync(("COMPAT_TENANT", "on"), ("AI_SERVER_SHARED_SECRET", Secret));
@@ -287,7 +287,7 @@ internal sealed class Seed000Tests
     }
 
     [Test]
-    [NonParallelizable]
+    [RealTime]
     public async Task A_conversation_held_by_somebody_elses_agent_starts_with_its_caller_and_is_charged_to_its_end()
     {
         await using var ai = await FakeAiServer.StartAsync();

@@ -255,7 +255,7 @@ internal sealed class Seed001Tests
     }
 
     [Test]
-    [NonParallelizable]
+    [RealTime]
     public async Task The_agent_of_the_inline_configuration_comes_and_greets_as_told()
     {
         await using var host = await TestHost.StartWithAgentAsync(("COMPAT_TENANT", "on"));

@@ -131,7 +131,7 @@ internal sealed class Seed004Tests
     }
 
     [Test]
-    [NonParallelizable]
+    [RealTime]
     public async Task The_room_of_the_answer_has_the_agent_and_it_speaks()
     {
         await using var host = await TestHost.StartWithAgentAsync();

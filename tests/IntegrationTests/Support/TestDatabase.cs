@@ -41,16 +41,15 @@ internal sealed class TestDatabase : IAsyncDisposable
                 await Migrations.ApplyAsync(owner, CancellationToken.None);
                 _templateExists = true;
             }
-
-            NpgsqlConnection.ClearAllPools();
-            var name = $"test_{Environment.ProcessId}_{Interlocked.Increment(ref _count)}";
-            await AdminAsync($"CREATE DATABASE {name} TEMPLATE {Template} OWNER voiceplatform_owner");
-            return new TestDatabase(name);
         }
         finally
         {
             TemplateLock.Release();
         }
+
+        var name = $"test_{Environment.ProcessId}_{Interlocked.Increment(ref _count)}";
+        await AdminAsync($"CREATE DATABASE {name} TEMPLATE {Template} OWNER voiceplatform_owner");
+        return new TestDatabase(name);
     }
 
     public async ValueTask DisposeAsync() => await AdminAsync($"DROP DATABASE IF EXISTS {_name} WITH (FORCE)");

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
@@ -48,7 +47,7 @@ internal sealed class TestHost : IAsyncDisposable
     {
         var database = await TestDatabase.CreateAsync();
         var dataDir = Directory.CreateTempSubdirectory("vp-test").FullName;
-        var port = FreePort();
+        var port = Ports.Next();
         var inProduction = settings.Contains(("VOICEPLATFORM_ENV", "production"));
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { EnvironmentName = inProduction ? Environments.Production : Environments.Development, ContentRootPath = AppContext.BaseDirectory });
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
@@ -56,9 +55,9 @@ internal sealed class TestHost : IAsyncDisposable
             ["DATABASE_URL"] = database.App,
             ["DATA_DIR"] = dataDir,
             ["PORT"] = port.ToString(null, null),
-            ["EMBEDDED_LIVEKIT_PORT"] = FreePort().ToString(null, null),
-            ["EMBEDDED_MEDIA_UDP_PORT"] = FreePort().ToString(null, null),
-            ["EMBEDDED_SIP_PORT"] = FreePort().ToString(null, null),
+            ["EMBEDDED_LIVEKIT_PORT"] = Ports.Next().ToString(null, null),
+            ["EMBEDDED_MEDIA_UDP_PORT"] = Ports.Next().ToString(null, null),
+            ["EMBEDDED_SIP_PORT"] = Ports.Next().ToString(null, null),
             ["EMBEDDED_SIP_RTP_PORTS"] = "0",
             ["PLATFORM_ADMIN_KEY"] = AdminKey,
             ["LIVEKIT_FFI_LIBRARY"] = "unused",
@@ -125,13 +124,6 @@ internal sealed class TestHost : IAsyncDisposable
         await _app.DisposeAsync();
         await _database.DisposeAsync();
         Directory.Delete(_dataDir, recursive: true);
-    }
-
-    private static int FreePort()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 }
 

@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 namespace VoicePlatform.IntegrationTests.Telephony;
 
 /// <summary>A real call's recording in an object store, and the way back to it.</summary>
-[NonParallelizable]
+[RealTime]
 internal sealed class BucketTests
 {
     [Test]

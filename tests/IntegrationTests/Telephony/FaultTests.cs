@@ -7,7 +7,7 @@ namespace VoicePlatform.IntegrationTests.Telephony;
 /// Carriers that refuse, are away, fall silent or die, over the whole stack: each call ends as what it was, in time, with its money
 /// and its one webhook.
 /// </summary>
-[NonParallelizable]
+[RealTime]
 internal sealed class FaultTests
 {
     /// <summary>RTP that stops is noticed after 30 s; nothing else may take longer.</summary>

@@ -5,7 +5,7 @@ using VoicePlatform.MediaServer.Sip;
 namespace VoicePlatform.IntegrationTests.Telephony;
 
 /// <summary>Whole calls: REST in front, SIP and RTP at a telephone behind, the assistant between, and what is left of it afterwards.</summary>
-[NonParallelizable]
+[RealTime]
 internal sealed class RealCallTests
 {
     [Test]

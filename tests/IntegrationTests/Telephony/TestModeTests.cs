@@ -5,7 +5,7 @@ using VoicePlatform.IntegrationTests.Support;
 namespace VoicePlatform.IntegrationTests.Telephony;
 
 /// <summary>Keys in test mode: the built-in phone rings, local models stand in, nothing costs, every event says so.</summary>
-[NonParallelizable]
+[RealTime]
 internal sealed class TestModeTests
 {
     [Test]
