@@ -12,9 +12,9 @@ internal sealed record AssistantView : AssistantDocument
     }
 
     [SetsRequiredMembers]
-    private AssistantView(Assistant assistant, AssistantDocument document)
+    public AssistantView(string id, int version, DateTimeOffset createdAt, DateTimeOffset updatedAt, AssistantDocument document)
         : base(document) =>
-        (Id, Version, CreatedAt, UpdatedAt) = (assistant.Id, assistant.Version, assistant.CreatedAt, assistant.UpdatedAt);
+        (Id, Version, CreatedAt, UpdatedAt) = (id, version, createdAt, updatedAt);
 
     public required string Id { get; init; }
 
@@ -23,7 +23,8 @@ internal sealed record AssistantView : AssistantDocument
     public required DateTimeOffset CreatedAt { get; init; }
     public required DateTimeOffset UpdatedAt { get; init; }
 
-    public static AssistantView Of(Assistant assistant, AssistantDocument document) => new(assistant, document);
+    public static AssistantView Of(Assistant assistant, AssistantDocument document) =>
+        new(assistant.Id, assistant.Version, assistant.CreatedAt, assistant.UpdatedAt, document);
 
     public static IResult Answer(AssistantView view, HttpContext http, int status = StatusCodes.Status200OK) =>
         Etag.Answer(http, view, view.Version, status, $"/v1/assistants/{view.Id}");

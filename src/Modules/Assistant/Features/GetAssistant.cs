@@ -1,4 +1,4 @@
-using VoicePlatform.Assistants.Data;
+using Npgsql;
 using VoicePlatform.Contracts.Assistants;
 
 namespace VoicePlatform.Assistants.Features;
@@ -14,15 +14,27 @@ internal static class GetAssistant
 
     public sealed record Query(string TenantId, string AssistantId) : IRequest<Result<AssistantView>>;
 
-    internal sealed class Handler(AssistantDb db) : IRequestHandler<Query, Result<AssistantView>>
+    // By hand: of all that is read over the API, assistants are read most.
+    internal sealed class Handler(UnitOfWork unit) : IRequestHandler<Query, Result<AssistantView>>
     {
+        private const string Sql =
+            """
+            SELECT a.id, a.version, a.created_at, a.updated_at, v.document::text
+            FROM assistant.assistants a JOIN assistant.versions v ON v.assistant_id = a.id AND v.version = a.version
+            WHERE a.id = $1 AND a.tenant_id = $2 AND a.deleted_at IS NULL
+            """;
+
         public async Task<Result<AssistantView>> Handle(Query request, CancellationToken cancellationToken)
         {
-            var found = await db.Assistants.AsNoTracking()
-                .Where(a => a.Id == request.AssistantId && a.TenantId == request.TenantId && a.DeletedAt == null)
-                .Join(db.Versions, a => new { a.Id, a.Version }, v => new { Id = v.AssistantId, v.Version }, (a, v) => new { Assistant = a, v.Document })
-                .SingleOrDefaultAsync(cancellationToken);
-            return found is null ? AssistantErrors.NotFound : AssistantView.Of(found.Assistant, Json.Read<AssistantDocument>(found.Document));
+            await using var read = new NpgsqlCommand(Sql, await unit.OpenAsync(cancellationToken))
+            {
+                Parameters = { new() { Value = request.AssistantId }, new() { Value = request.TenantId } },
+            };
+            await using var row = await read.ExecuteReaderAsync(cancellationToken);
+            return await row.ReadAsync(cancellationToken)
+                ? new AssistantView(
+                    row.GetString(0), row.GetInt32(1), row.GetFieldValue<DateTimeOffset>(2), row.GetFieldValue<DateTimeOffset>(3), Json.Read<AssistantDocument>(row.GetString(4)))
+                : AssistantErrors.NotFound;
         }
     }
 }
