@@ -27,6 +27,8 @@ internal sealed class TextSessionTests
         var session = await _tenant.StartTextSessionAsync(await _tenant.CreateAssistantAsync(), new { name = "Ada" });
         Assert.That((await _tenant.BalanceAsync()).Held, Is.Positive);
 
+        var running = await _tenant.GetAsync($"/v1/sessions/{session}");
+
         var first = await _tenant.PostAsync($"/v1/sessions/{session}/messages", new { text = "What is my name?" });
         Assert.That((first.Get<string>("text"), first.Get<bool>("ended")), Is.EqualTo(("Your name is Ada.", false)));
         var last = await _tenant.PostAsync($"/v1/sessions/{session}/messages", new { text = "bye" });
@@ -37,6 +39,10 @@ internal sealed class TextSessionTests
         var cost = ended.Get<long>("cost");
         Assert.That(cost, Is.EqualTo(20_000));
         Assert.That(await _tenant.BalanceAsync(), Is.EqualTo((before - cost, 0L)));
+
+        // Who has it already is told so; who has it as it was before is not.
+        Assert.That((await ReadAgainAsync(session, ended.Headers["ETag"])).Status, Is.EqualTo(HttpStatusCode.NotModified));
+        Assert.That((await ReadAgainAsync(session, running.Headers["ETag"])).Status, Is.EqualTo(HttpStatusCode.OK));
 
         var lines = (await _tenant.GetAsync($"/v1/sessions/{session}/transcript")).Body!["data"]!.AsArray();
         Assert.That(
@@ -111,4 +117,6 @@ internal sealed class TextSessionTests
         var answer = await _tenant.PostAsync($"/v1/sessions/{session}/messages", new { text = "name" });
         Assert.That(answer.Get<string>("text"), Is.EqualTo("Your name is Ada."));
     }
+
+    private Task<Answer> ReadAgainAsync(string session, string tag) => _host.SendAsync(HttpMethod.Get, $"/v1/sessions/{session}", _tenant.Key, null, ("If-None-Match", tag));
 }

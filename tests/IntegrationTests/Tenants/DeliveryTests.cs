@@ -262,6 +262,25 @@ internal sealed class DeliveryTests
         }
     }
 
+    [Test]
+    public async Task Two_results_of_one_delivery_in_one_batch_fail_nobody_and_change_nothing_that_was_decided()
+    {
+        await using var receiver = await WebhookReceiver.StartAsync();
+        var webhook = await WebhookAsync(receiver.Url);
+        await _tenant.AnnounceAsync("call-a");
+        var delivery = (await _tenant.SettledAsync(webhook, 1))[0]["id"]!.GetValue<string>();
+
+        // A sender that lost its lease, and its successor that lost it too.
+        await _host.SqlAsync(
+            """
+            SELECT count(*) FROM tenant.note_deliveries(now(), ARRAY[$1, $1], ARRAY[gen_random_uuid(), gen_random_uuid()], ARRAY[now(), now()], ARRAY[5, 6],
+              ARRAY[500, 500], ARRAY['late', 'later'], ARRAY['', ''], ARRAY['failed', 'failed'], ARRAY[NULL, NULL]::timestamptz[])
+            """, delivery);
+
+        var kept = (await _tenant.GetAsync($"/v1/deliveries/{delivery}")).Body!;
+        Assert.That((kept["status"]!.GetValue<string>(), kept["attempts"]!.GetValue<int>()), Is.EqualTo(("delivered", 2)), kept.ToJsonString());
+    }
+
     private async Task<string> WebhookAsync(string url, params string[] types)
     {
         var answer = await _tenant.PostAsync("/v1/webhooks", new { url, event_types = types });

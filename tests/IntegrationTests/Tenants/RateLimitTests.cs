@@ -55,4 +55,23 @@ internal sealed class RateLimitTests
         var third = await host.SendAsync(HttpMethod.Post, "/auth/create-key", null, new { user_name = "a", org_name = "b", user_email = "c@example.com" });
         Assert.That(third.Status, Is.EqualTo(HttpStatusCode.TooManyRequests));
     }
+
+    [Test]
+    public async Task Who_asks_is_what_a_trusted_proxy_says_and_nobody_else()
+    {
+        await using var behind = await TestHost.StartAsync(("RATE_LIMIT_CREATE_KEY", "1/h"), ("TRUSTED_PROXIES", "127.0.0.0/8"));
+        Assert.That(await SignUpFromAsync(behind, "198.51.100.1"), Is.EqualTo(HttpStatusCode.OK));
+        Assert.That(await SignUpFromAsync(behind, "198.51.100.1"), Is.EqualTo(HttpStatusCode.TooManyRequests));
+        Assert.That(await SignUpFromAsync(behind, "198.51.100.2"), Is.EqualTo(HttpStatusCode.OK));
+
+        // The address nearest to the proxy counts: what the client wrote before it is his own word.
+        Assert.That(await SignUpFromAsync(behind, "203.0.113.9, 198.51.100.2"), Is.EqualTo(HttpStatusCode.TooManyRequests));
+
+        await using var open = await TestHost.StartAsync(("RATE_LIMIT_CREATE_KEY", "1/h"));
+        Assert.That(await SignUpFromAsync(open, "198.51.100.1"), Is.EqualTo(HttpStatusCode.OK));
+        Assert.That(await SignUpFromAsync(open, "198.51.100.2"), Is.EqualTo(HttpStatusCode.TooManyRequests));
+    }
+
+    private static async Task<HttpStatusCode> SignUpFromAsync(TestHost host, string address) =>
+        (await host.SendAsync(HttpMethod.Post, "/auth/create-key", null, new { user_name = "a", org_name = "b", user_email = "c@example.com" }, ("X-Forwarded-For", address))).Status;
 }
