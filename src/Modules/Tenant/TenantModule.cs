@@ -84,6 +84,7 @@ public static class TenantModule
 
         var tenants = app.MapGroup("/v1/tenants").WithTags("Tenants").RequireAuthorization(Scopes.Platform);
         CreateTenant.Map(tenants);
+        IssueTenantKey.Map(tenants);
         ListTenants.Map(tenants);
 
         var webhooks = app.MapGroup("/v1/webhooks").WithTags("Webhooks").RequireAuthorization(Scopes.Admin);

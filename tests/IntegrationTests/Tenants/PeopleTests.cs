@@ -162,4 +162,31 @@ internal sealed class PeopleTests
         Assert.That((await closed.SendAsync(HttpMethod.Get, "/v1/tenants", TestHost.AdminKey)).Body!["data"]!.AsArray(), Has.Count.EqualTo(1));
         Assert.That((await closed.SendAsync(HttpMethod.Get, "/v1/tenants", opened.Get<string>("api_key"))).Status, Is.EqualTo(HttpStatusCode.Forbidden));
     }
+
+    [Test]
+    public async Task A_tenant_that_lost_its_keys_gets_one_from_the_operator()
+    {
+        var keys = (await _tenant.GetAsync("/v1/keys")).Body!["data"]!.AsArray().Select(k => k!["id"]!.GetValue<string>()).ToList();
+        foreach (var key in keys)
+        {
+            Assert.That((await _tenant.DeleteAsync($"/v1/keys/{key}")).Status, Is.EqualTo(HttpStatusCode.NoContent));
+        }
+
+        Assert.That((await _tenant.GetAsync("/v1/tenant")).Status, Is.EqualTo(HttpStatusCode.Unauthorized));
+        var path = $"/v1/tenants/{_tenant.TenantId}/keys";
+        var body = new { name = "Again", scopes = new[] { "admin", "finance" } };
+        var issued = await _host.SendAsync(HttpMethod.Post, path, TestHost.AdminKey, body);
+        Assert.That(issued.Status, Is.EqualTo(HttpStatusCode.Created), issued.Body?.ToJsonString());
+
+        var again = _tenant.WithKey(issued.Get<string>("key"));
+        Assert.That((await again.GetAsync("/v1/billing/balance")).Status, Is.EqualTo(HttpStatusCode.OK));
+        var line = (await again.GetAsync("/v1/audit")).Body!["data"]![0]!;
+        Assert.That((line["action"]!.GetValue<string>(), line["subject_id"]!.GetValue<string>(), line["actor"]!.GetValue<string>()), Is.EqualTo(("key.created", issued.Get<string>("id"), "platform")));
+
+        // Nobody but the operator, and only for who is there.
+        Assert.That((await again.PostAsync(path, body)).Status, Is.EqualTo(HttpStatusCode.Forbidden));
+        Assert.That((await _host.SendAsync(HttpMethod.Post, "/v1/tenants/ten00000000000000000000000000/keys", TestHost.AdminKey, body)).Status, Is.EqualTo(HttpStatusCode.NotFound));
+        var wrong = await _host.SendAsync(HttpMethod.Post, path, TestHost.AdminKey, new { name = "", scopes = new[] { "everything" } });
+        Assert.That((wrong.Status, wrong.Fields), Is.EqualTo((HttpStatusCode.UnprocessableEntity, new[] { "name", "scopes[0]" })));
+    }
 }

@@ -25,11 +25,9 @@ internal static class CreateKey
     {
         public Validator(TimeProvider clock)
         {
-            RuleFor(c => c.Name).NotEmpty().MaximumLength(ApiKey.NameMaxLength);
-            RuleFor(c => c.Scopes).NotEmpty();
-            RuleForEach(c => c.Scopes).Must(s => SharedKernel.Scopes.OfTenants.Contains(s))
-                .WithMessage($"A scope is one of {string.Join(", ", SharedKernel.Scopes.OfTenants)}.");
-            RuleFor(c => c.ExpiresAt).Must(at => at is null || at > clock.GetUtcNow()).WithMessage("'expires_at' must be in the future.");
+            RuleFor(c => c.Name).IsKeyName();
+            RuleFor(c => c.Scopes).AreScopes();
+            RuleFor(c => c.ExpiresAt).IsAhead(clock);
             RuleFor(c => c.DefaultAssistantId).Must(id => id is null || Ids.IsWellFormed(id, Ids.Assistant)).WithMessage("'default_assistant_id' must be an assistant's id.");
         }
     }
