@@ -62,7 +62,8 @@ internal sealed class CallEnding(
         var url = recordings.LinkOf(call);
         var data = System.Text.Json.JsonSerializer.SerializeToNode(CallView.Of(call, url), Json.Options)!.AsObject();
         data["transcript"] = System.Text.Json.JsonSerializer.SerializeToNode(transcript.Select(TranscriptLine.Of), Json.Options);
-        data["usage"] = System.Text.Json.JsonSerializer.SerializeToNode(session?.Usage ?? [], Json.Options);
+        data["usage"] = System.Text.Json.JsonSerializer.SerializeToNode(
+            (session?.Usage ?? []).Select(u => new { u.Component, u.Provider, u.Model, u.Unit, u.Quantity, u.Reported, u.Measured }), Json.Options);
         var also = new List<AlsoTo>();
         if (call.WebhookUrl is { } webhook)
         {

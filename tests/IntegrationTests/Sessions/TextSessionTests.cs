@@ -40,6 +40,11 @@ internal sealed class TextSessionTests
         Assert.That(cost, Is.EqualTo(20_000));
         Assert.That(await _tenant.BalanceAsync(), Is.EqualTo((before - cost, 0L)));
 
+        var used = (await _tenant.GetAsync($"/v1/sessions/{session}/usage")).Body!["data"]!.AsArray();
+        Assert.That(used.Select(u => (u!["component"]!.GetValue<string>(), u["quantity"]!.GetValue<long>(), u["measured"]!.GetValue<long>(), u["reported"] is null)), Is.EqualTo(new[] { ("message", 2L, 2L, true) }));
+        var byTurn = (await _tenant.GetAsync($"/v1/sessions/{session}/usage?by_turn=true")).Body!["data"]!.AsArray();
+        Assert.That(byTurn.Select(u => (u!["turn"]!.GetValue<int>(), u["component"]!.GetValue<string>(), u["quantity"]!.GetValue<long>())), Is.EqualTo(new[] { (1, "message", 1L), (2, "message", 1L) }));
+
         // Who has it already is told so; who has it as it was before is not.
         Assert.That((await ReadAgainAsync(session, ended.Headers["ETag"])).Status, Is.EqualTo(HttpStatusCode.NotModified));
         Assert.That((await ReadAgainAsync(session, running.Headers["ETag"])).Status, Is.EqualTo(HttpStatusCode.OK));

@@ -359,6 +359,8 @@ internal sealed class ConversationTests
         await call.TranscriptAsync();
         Assert.That(call.Notes.Single().Kind, Is.EqualTo("speculation.discarded"));
         Assert.That(call.Notes.Single().Detail, Does.Contain("llm_output: 7 tokens"));
+        Assert.That(
+            call.Usage.Values.Where(u => u.Component == "llm_output").Select(u => (u.Turn, u.Discarded, u.Quantity)), Is.EquivalentTo(new[] { (1, true, 7L), (1, false, 7L) }));
 
         static async IAsyncEnumerable<Generated> WithUsageAsync(string text)
         {

@@ -67,6 +67,49 @@ internal sealed class OpenAiModelTests
         Assert.That(body.GetProperty("stream").GetBoolean());
     }
 
+    [Test]
+    public async Task What_the_server_reports_counts_beside_what_we_measured()
+    {
+        _answer = c => SendAsync(c, Text("Hello there."), Finish, Usage, "[DONE]");
+        var used = (await AskAsync()).OfType<Generated.Used>().Select(u => u.Total).ToDictionary(u => u.Component);
+
+        Assert.That((used["llm_input"].Quantity, used["llm_input"].Reported, used["llm_input"].Measured), Is.EqualTo((70L, (long?)70, (QuestionLength + 3) / 4)));
+        Assert.That((used["llm_output"].Quantity, used["llm_output"].Reported, used["llm_output"].Measured), Is.EqualTo((5L, (long?)5, 3L)));
+    }
+
+    [Test]
+    public async Task Where_the_server_reports_nothing_what_we_measured_counts()
+    {
+        _answer = c => SendAsync(c, Text("Hello there."), Finish, "[DONE]");
+        var used = (await AskAsync()).OfType<Generated.Used>().Select(u => (u.Total.Component, u.Total.Quantity, u.Total.Reported));
+        Assert.That(used, Is.EqualTo(new[] { ("llm_input", (QuestionLength + 3) / 4, (long?)null), ("llm_output", 3L, null) }));
+    }
+
+    [Test]
+    public async Task What_an_answer_used_until_it_was_cut_off_is_told_and_a_question_nobody_answered_is_free()
+    {
+        _answer = async c =>
+        {
+            await SendAsync(c, Text("Hello there."));
+            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, c.RequestAborted);
+        };
+        var told = new List<UsageTotal>();
+        var model = new OpenAiModel("openai", "gpt", new Uri(Url, "/v1"), "key", TimeSpan.FromSeconds(10));
+        await foreach (var piece in model.AnswerAsync(Question() with { Cut = told.Add }, default))
+        {
+            Assert.That(piece, Is.TypeOf<Generated.Text>());
+            break;
+        }
+
+        Assert.That(told.Select(u => (u.Component, u.Quantity, u.Reported)), Is.EqualTo(new[] { ("llm_input", (QuestionLength + 3) / 4, (long?)null), ("llm_output", 3L, null) }));
+
+        told.Clear();
+        _answer = c => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, c.RequestAborted);
+        using var impatient = new CancellationTokenSource(TimeSpan.FromMilliseconds(200), TimeProvider.System);
+        Assert.That(async () => await model.AnswerAsync(Question() with { Cut = told.Add }, impatient.Token).ToListAsync(), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(told, Is.Empty);
+    }
+
     [TestCase(401, false)]
     [TestCase(404, false)]
     [TestCase(408, true)]
@@ -173,6 +216,9 @@ internal sealed class OpenAiModelTests
             await context.Response.Body.FlushAsync();
         }
     }
+
+    // Characters of all that is asked: a token is four of them, more or less.
+    private const long QuestionLength = 8 + 2 + 5 + 12;
 
     private static Prompt Question() => new(
         new AssistantDocument { Name = "Test", Prompt = "Be kind." }, new Dictionary<string, string>(), [new Said(Speaker.User, "hi"), new Said(Speaker.Agent, "hello")], "how are you?");

@@ -49,6 +49,9 @@ internal sealed class ScriptedCall : IAsyncDisposable
 
     public List<SessionNote> Notes { get; } = [];
 
+    /// <summary>Running totals, as they were last told.</summary>
+    public Dictionary<(int, bool, string, string, string), UsageTotal> Usage { get; } = [];
+
     /// <summary>As it stands in the transcript: who, what, and * when it was interrupted.</summary>
     public async Task<string[]> TranscriptAsync()
     {
@@ -134,6 +137,11 @@ internal sealed class ScriptedCall : IAsyncDisposable
         }
 
         Notes.AddRange(report.Notes);
+        foreach (var total in report.Usage)
+        {
+            Usage[total.Key] = total;
+        }
+
         return Task.FromResult<Result<Continuation>>(Continuation.GoOn);
     }
 

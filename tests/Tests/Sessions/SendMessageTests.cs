@@ -29,7 +29,7 @@ internal sealed class SendMessageTests
             {
                 case SendMessage.BeginTurn:
                     return Task.FromResult((TResponse)(object)(Result<SendMessage.OpenTurn>)new SendMessage.OpenTurn(
-                        "ses1", "ten1", 1, 1, new AssistantDocument { Name = "A" }, new Dictionary<string, string>(), [], [], "ast1", []));
+                        "ses1", "ten1", 1, 1, new AssistantDocument { Name = "A" }, new Dictionary<string, string>(), [], "ast1", []));
                 case AnswerInText:
                     throw new InvalidOperationException("a mistake of ours");
                 case SendMessage.EndTurn { Answer: null }:

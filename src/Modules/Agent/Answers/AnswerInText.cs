@@ -29,7 +29,7 @@ internal sealed class AnswerInTextHandler(ProviderCatalog providers, ToolBoxes t
         var model = box.IsEmpty ? mind.Value : new ToolUsingModel(mind.Value, box);
         try
         {
-            var prompt = new Prompt(request.Assistant, request.Variables, request.History.Select(l => new Said(l.Speaker, l.Text)).ToList(), request.Text);
+            var prompt = new Prompt(request.Assistant, request.Variables, request.History.Select(l => new Said(l.Speaker, l.Text)).ToList(), request.Text) { Cut = usage.Add };
             await foreach (var piece in model.AnswerAsync(prompt, cancellationToken))
             {
                 switch (piece)
@@ -53,7 +53,8 @@ internal sealed class AnswerInTextHandler(ProviderCatalog providers, ToolBoxes t
 
         return new TextAnswer(text.ToString().Trim(), ends, Summed(usage), notes);
     }
+
     /// <summary>An answer that took several steps used its model several times.</summary>
     private static List<UsageTotal> Summed(List<UsageTotal> usage) =>
-        usage.GroupBy(u => (u.Component, u.Provider, u.Model, u.Unit)).Select(g => g.First() with { Quantity = g.Sum(u => u.Quantity) }).ToList();
+        usage.GroupBy(u => (u.Component, u.Provider, u.Model, u.Unit)).Select(g => g.Aggregate((sum, u) => sum.Plus(u))).ToList();
 }

@@ -34,6 +34,9 @@ internal sealed record Prompt(
     /// <summary>What the model may call.</summary>
     public IReadOnlyList<ToolDefinition> Tools { get; init; } = [];
 
+    /// <summary>Told what was used for an answer that is cut off before its provider says so.</summary>
+    public Action<UsageTotal>? Cut { get; init; }
+
     /// <summary>What this answer has called so far, and what came of it.</summary>
     public IReadOnlyList<ToolExchange> Exchanges { get; init; } = [];
 }

@@ -38,7 +38,7 @@ internal sealed class Conversation : IReplyObserver
     private readonly MachineWatch _machine;
     private readonly Keypad _keypad = new();
     private readonly Transcript _transcript;
-    private readonly Dictionary<(string, string, string), UsageTotal> _used = [];
+    private readonly Dictionary<(int, bool, string, string, string), UsageTotal> _used = [];
     private readonly Lock _usedLock = new();            // Guards _used: replies tell their usage on tasks of their own.
     private readonly HashSet<Reply> _cutReplies = [];
     private readonly DateTimeOffset _createdAt;
@@ -148,15 +148,16 @@ internal sealed class Conversation : IReplyObserver
 
     void IReplyObserver.Ended(Reply reply, Exception? error) => Post(new ConversationEvent.ReplyEnded(reply, error));
 
-    void IReplyObserver.Used(UsageTotal usage)
+    void IReplyObserver.Used(UsageTotal usage) => Count(usage);
+
+    /// <summary>On whatever task it was used.</summary>
+    private void Count(UsageTotal usage)
     {
         lock (_usedLock)
         {
-            var key = (usage.Component, usage.Provider, usage.Model);
-            _used[key] = usage = usage with { Quantity = usage.Quantity + (_used.GetValueOrDefault(key)?.Quantity ?? 0) };
+            _used[usage.Key] = usage = usage.Plus(_used.GetValueOrDefault(usage.Key));
+            _reporter.Usage(usage);
         }
-
-        _reporter.Usage(usage);
     }
 
     /// <summary>Answers why the conversation is over; null while it is not.</summary>
@@ -275,7 +276,7 @@ internal sealed class Conversation : IReplyObserver
 
         Start(greeting.Mode is Contracts.Assistants.GreetingMode.Verbatim
             ? Reply.Fixed(greeting.Text)
-            : _cast.Mind.AnswerAsync(new Prompt(_plan.Assistant, _plan.Variables, [], "", greeting.Text), CancellationToken.None));
+            : _cast.Mind.AnswerAsync(new Prompt(_plan.Assistant, _plan.Variables, [], "", greeting.Text) { Cut = Count }, CancellationToken.None));
     }
 
     private void Follow(TurnSignal signal)
@@ -388,7 +389,7 @@ internal sealed class Conversation : IReplyObserver
         _transcript.CallerSaid(text, since, _turns.LastSound);
         var answer = _speculation is { } ready && ready.Text == text
             ? ready.TakeAsync(CancellationToken.None)
-            : _cast.Mind.AnswerAsync(PromptFor(text), CancellationToken.None);
+            : _cast.Mind.AnswerAsync(PromptFor(text, _transcript.Turn), CancellationToken.None);
         if (_speculation?.Text == text)
         {
             _speculation = null;
@@ -406,7 +407,10 @@ internal sealed class Conversation : IReplyObserver
         _transcript.CallerSaid(_turns.TakeTurn(), since, _turns.LastSound);
     }
 
-    private Prompt PromptFor(string text) => new(_plan.Assistant, _plan.Variables, [.. _transcript.History], text);
+    private Prompt PromptFor(string text, int turn) => new(_plan.Assistant, _plan.Variables, [.. _transcript.History], text)
+    {
+        Cut = used => Count(used with { Turn = turn }),
+    };
 
     /// <summary>Everything said so far is understood, and the turn is probably over: the answer may be begun.</summary>
     private void Speculate()
@@ -417,8 +421,15 @@ internal sealed class Conversation : IReplyObserver
         }
 
         Discard();
-        _speculation = new Speculation(text, _cast.Mind.AnswerAsync(PromptFor(text), CancellationToken.None), wasted => _reporter.Note(
-            "speculation.discarded", $"{wasted.Total.Component}: {wasted.Total.Quantity} {wasted.Total.Unit}s of {wasted.Total.Provider}/{wasted.Total.Model}, not charged."));
+        var turn = _transcript.Turn + 1;
+        _speculation = new Speculation(_cast.Mind, PromptFor(text, turn), used =>
+        {
+            Count(used with { Turn = turn });
+            if (used.Discarded)
+            {
+                _reporter.Note("speculation.discarded", $"{used.Component}: {used.Quantity} {used.Unit}s of {used.Provider}/{used.Model}, not charged.");
+            }
+        });
     }
 
     private void Discard()

@@ -130,7 +130,7 @@ internal sealed class Reply : IAsyncDisposable
 
                     break;
                 case Generated.Used used:
-                    _observer.Used(used.Total);
+                    _observer.Used(used.Total with { Turn = Turn });
                     break;
                 case Generated.Transfer transfer:
                     TransferTo = transfer.To;
@@ -160,7 +160,7 @@ internal sealed class Reply : IAsyncDisposable
         await foreach (var sentence in sentences.ReadAllAsync(ct))
         {
             var audio = await _playout.SayAsync(sentence, ct);
-            _observer.Used(new UsageTotal("text_to_speech", voice.Provider, voice.Model, "character", sentence.Length));
+            _observer.Used(new UsageTotal("text_to_speech", voice.Provider, voice.Model, "character", sentence.Length) { Turn = Turn });
             await foreach (var piece in voice.SpeakAsync(sentence, ct))
             {
                 Note(ref _firstAudioAt);

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using VoicePlatform.Agent.Language;
+using VoicePlatform.Contracts.Sessions;
 
 namespace VoicePlatform.Agent.Pipeline;
 
@@ -17,22 +18,24 @@ internal sealed class Speculation
 
     private readonly Channel<Generated> _pieces = Channel.CreateBounded<Generated>(new BoundedChannelOptions(PiecesAhead) { SingleReader = true });
     private readonly CancellationTokenSource _discarded = new();
-    private readonly Action<Generated.Used> _wasted;
+    private readonly Action<UsageTotal> _used;
     private readonly Task _generating;
+    private volatile bool _isTaken;
 
-    /// <param name="text">What it answers.</param>
-    /// <param name="wasted">Told of usage if it is discarded: it was spent, and no answer came of it.</param>
-    public Speculation(string text, IAsyncEnumerable<Generated> answer, Action<Generated.Used> wasted)
+    /// <param name="used">Told of usage that is in no answer: it was spent, on what was discarded or on an answer that was cut off.</param>
+    public Speculation(ILanguageModel mind, Prompt prompt, Action<UsageTotal> used)
     {
-        (Text, _wasted) = (text, wasted);
-        _generating = GenerateAsync(answer);
+        (Text, _used) = (prompt.Text, used);
+        _generating = GenerateAsync(mind.AnswerAsync(prompt with { Cut = Tell }, CancellationToken.None));
     }
 
+    /// <summary>What it answers.</summary>
     public string Text { get; }
 
     /// <summary>The answer, from its beginning. Once, and not after <see cref="DiscardAsync"/>.</summary>
     public async IAsyncEnumerable<Generated> TakeAsync([EnumeratorCancellation] CancellationToken ct)
     {
+        _isTaken = true;
         try
         {
             await foreach (var piece in _pieces.Reader.ReadAllAsync(ct))
@@ -55,10 +58,12 @@ internal sealed class Speculation
         {
             if (piece is Generated.Used used)
             {
-                _wasted(used);
+                Tell(used.Total);
             }
         }
     }
+
+    private void Tell(UsageTotal total) => _used(total with { Discarded = !_isTaken });
 
     /// <summary>Never fails: a failure is the answer's, if it is taken.</summary>
     private async Task GenerateAsync(IAsyncEnumerable<Generated> answer)

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using VoicePlatform.Contracts.Assistants;
 using VoicePlatform.SharedKernel.Outbox;
 
@@ -41,7 +42,33 @@ public sealed record TurnTiming(int Turn, int? EndpointingMs, int? Transcription
 
 /// <summary>A running total of one thing used by one provider.</summary>
 /// <param name="Component">As on the rate card: speech_to_text, text_to_speech, llm_input, llm_cached_input, llm_output, message.</param>
-public sealed record UsageTotal(string Component, string Provider, string Model, string Unit, long Quantity);
+/// <param name="Quantity">What counts: what the provider reported, or where it did not (it never does, or was cut off), what the platform measured.</param>
+public sealed record UsageTotal(string Component, string Provider, string Model, string Unit, long Quantity)
+{
+    /// <summary>The turn it was used for; 0: for the conversation as a whole.</summary>
+    public int Turn { get; init; }
+
+    /// <summary>Generated ahead and thrown away, since the caller went on speaking: kept apart, and not charged.</summary>
+    public bool Discarded { get; init; }
+
+    /// <summary>As the provider says; null where it says nothing.</summary>
+    public long? Reported { get; init; }
+
+    /// <summary>As the platform finds by itself: characters and seconds exactly, tokens by their text (four characters each).</summary>
+    public long Measured { get; init; } = Quantity;
+
+    /// <summary>What is one running total.</summary>
+    [JsonIgnore]
+    public (int Turn, bool Discarded, string Component, string Provider, string Model) Key => (Turn, Discarded, Component, Provider, Model);
+
+    /// <summary>Both together, as one total.</summary>
+    public UsageTotal Plus(UsageTotal? other) => other is null ? this : this with
+    {
+        Quantity = Quantity + other.Quantity,
+        Reported = Reported is null && other.Reported is null ? null : (Reported ?? 0) + (other.Reported ?? 0),
+        Measured = Measured + other.Measured,
+    };
+}
 
 /// <summary>Something worth knowing later: a provider failed, a variable was unknown, the caller interrupted.</summary>
 public sealed record SessionNote(DateTimeOffset At, string Kind, string Detail);

@@ -26,8 +26,10 @@ internal sealed record StoredUsage
     public required string Model { get; init; }
     public required string Unit { get; init; }
     public long Quantity { get; init; }
+    public long? Reported { get; init; }
+    public long Measured { get; init; }
 
-    public UsageTotal ToTotal() => new(Component, Provider, Model, Unit, Quantity);
+    public UsageTotal ToTotal() => new(Component, Provider, Model, Unit, Quantity) { Reported = Reported, Measured = Measured };
 }
 
 /// <summary>What is appended to a session while it runs. Telling a thing twice changes nothing.</summary>
@@ -68,10 +70,12 @@ internal static class Transcript
             Add(
                 batch,
                 """
-                INSERT INTO session.usage (session_id, component, provider, model, unit, quantity) VALUES ($1, $2, $3, $4, $5, $6)
-                ON CONFLICT (session_id, component, provider, model) DO UPDATE SET quantity = greatest(session.usage.quantity, excluded.quantity)
+                INSERT INTO session.usage AS u (session_id, turn, discarded, component, provider, model, unit, quantity, reported, measured)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                ON CONFLICT (session_id, turn, discarded, component, provider, model) DO UPDATE SET
+                  quantity = greatest(u.quantity, excluded.quantity), reported = greatest(u.reported, excluded.reported), measured = greatest(u.measured, excluded.measured)
                 """,
-                sessionId, u.Component, u.Provider, u.Model, u.Unit, u.Quantity);
+                sessionId, u.Turn, u.Discarded, u.Component, u.Provider, u.Model, u.Unit, u.Quantity, u.Reported, u.Measured);
         }
 
         foreach (var n in notes)
@@ -93,9 +97,13 @@ internal static class Transcript
             "SELECT seq, turn, speaker, text, started_at, ended_at, interrupted FROM session.lines WHERE session_id = @sessionId ORDER BY seq",
             new { sessionId }, unit.Transaction, cancellationToken: ct))).ToList();
 
+    /// <summary>What counts: without what was discarded, over all turns.</summary>
     public static async Task<List<StoredUsage>> UsageAsync(this UnitOfWork unit, string sessionId, CancellationToken ct) =>
         (await (await unit.OpenAsync(ct)).QueryAsync<StoredUsage>(new(
-            "SELECT component, provider, model, unit, quantity FROM session.usage WHERE session_id = @sessionId ORDER BY component, provider, model",
+            """
+            SELECT component, provider, model, unit, sum(quantity)::bigint AS quantity, sum(reported)::bigint AS reported, sum(measured)::bigint AS measured
+            FROM session.usage WHERE session_id = @sessionId AND NOT discarded GROUP BY component, provider, model, unit ORDER BY component, provider, model
+            """,
             new { sessionId }, unit.Transaction, cancellationToken: ct))).ToList();
 
     private static void Add(NpgsqlBatch batch, string sql, params object?[] values)

@@ -49,7 +49,7 @@ internal static class GetUsageAnalytics
                   FROM seen GROUP BY GROUPING SETS ((grp), ())),
                 used AS (
                   SELECT grp, grouping(grp) AS is_total, component, provider, model, unit, sum(quantity)::bigint AS quantity
-                  FROM seen JOIN session.usage u ON u.session_id = seen.id
+                  FROM seen JOIN session.usage u ON u.session_id = seen.id AND NOT u.discarded
                   GROUP BY GROUPING SETS ((grp, component, provider, model, unit), (component, provider, model, unit)))
                 SELECT f.grp AS "group", f.sessions, f.duration_s, f.cost,
                   coalesce((SELECT jsonb_agg(jsonb_build_object('component', u.component, 'provider', u.provider, 'model', u.model, 'unit', u.unit, 'quantity', u.quantity)

@@ -66,7 +66,7 @@ internal static class SendMessage
 
     internal sealed record OpenTurn(
         string SessionId, string TenantId, int Turn, int Seq, AssistantDocument Assistant, IReadOnlyDictionary<string, string> Variables,
-        IReadOnlyList<TextLine> History, IReadOnlyList<StoredUsage> UsedBefore, string AssistantId, IReadOnlyList<ToolDocument> Tools);
+        IReadOnlyList<TextLine> History, string AssistantId, IReadOnlyList<ToolDocument> Tools);
 
     internal sealed class BeginTurnHandler(SessionDb db, UnitOfWork unit, IMediator mediator, Caller caller, TimeProvider clock) : IRequestHandler<BeginTurn, Result<OpenTurn>>
     {
@@ -116,7 +116,7 @@ internal static class SendMessage
             var values = Placeholders.Values(assistant.Value.Document, session.Variables, session.Metadata);
             return new OpenTurn(
                 session.Id, session.TenantId, turn, seq, Placeholders.Fill(assistant.Value.Document, values, new SortedSet<string>()), values,
-                lines.ConvertAll(l => new TextLine(l.Speaker == "agent" ? Speaker.Agent : Speaker.User, l.Text)), used, session.AssistantId, tools.Value.Tools);
+                lines.ConvertAll(l => new TextLine(l.Speaker == "agent" ? Speaker.Agent : Speaker.User, l.Text)), session.AssistantId, tools.Value.Tools);
         }
     }
 
@@ -137,15 +137,12 @@ internal static class SendMessage
             }
 
             var now = clock.GetUtcNow();
-            var usage = answer.Usage.Append(new UsageTotal("message", "platform", "text", "message", 1)).Select(u => u with { Quantity = u.Quantity + Before(u) });
+            var usage = answer.Usage.Append(new UsageTotal("message", "platform", "text", "message", 1)).Select(u => u with { Turn = turn.Turn });
             await unit.AppendAsync(
                 turn.SessionId, [new(turn.Seq + 1, turn.Turn, Speaker.Agent, answer.Text, now, now, false)], [], usage.ToList(), answer.Notes, cancellationToken);
             return answer.EndsConversation
                 ? await mediator.Send(new FinishSession(turn.SessionId, EndReasons.AssistantEnded), cancellationToken)
                 : default(Done);
-
-            long Before(UsageTotal u) =>
-                turn.UsedBefore.FirstOrDefault(b => (b.Component, b.Provider, b.Model) == (u.Component, u.Provider, u.Model))?.Quantity ?? 0;
         }
     }
 }

@@ -45,56 +45,81 @@ internal sealed class OpenAiModel : ILanguageModel
 
         var calls = new SortedDictionary<int, (string Id, string Name, StringBuilder Arguments)>();
         await using var updates = _client.CompleteChatStreamingAsync(Messages(prompt), options, ct).GetAsyncEnumerator(ct);
-        var (said, finished) = (false, false);
-        while (true)
+        var (said, finished, begun, told) = (false, false, false, false);
+        var written = 0L;
+        try
         {
-            try
+            while (true)
             {
-                if (!await updates.MoveNextAsync())
+                try
                 {
-                    break;
+                    if (!await updates.MoveNextAsync())
+                    {
+                        break;
+                    }
                 }
-            }
-            catch (ClientResultException e)
-            {
-                throw new ProviderException(Provider, $"{Provider}/{Model} answered {e.Status}.", e.Status is 0 or 408 or 429 or >= 500, e);
-            }
-            catch (System.Text.Json.JsonException e)
-            {
-                throw new ProviderException(Provider, $"{Provider}/{Model} sent what is no answer.", retryable: true, e);
-            }
-            catch (Exception e) when (e is HttpRequestException or IOException || (e is OperationCanceledException && !ct.IsCancellationRequested))
-            {
-                throw new ProviderException(Provider, $"{Provider}/{Model} could not be reached.", retryable: true, e);
-            }
-
-            foreach (var part in updates.Current.ContentUpdate)
-            {
-                if (part.Text is { Length: > 0 } text)
+                catch (ClientResultException e)
                 {
-                    said = true;
-                    yield return new Generated.Text(text);
+                    throw new ProviderException(Provider, $"{Provider}/{Model} answered {e.Status}.", e.Status is 0 or 408 or 429 or >= 500, e);
                 }
-            }
-
-            foreach (var part in updates.Current.ToolCallUpdates)
-            {
-                // The first piece of a call has its id and name, the others go on with the arguments.
-                if (!calls.TryGetValue(part.Index, out var call))
+                catch (System.Text.Json.JsonException e)
                 {
-                    calls[part.Index] = call = (part.ToolCallId ?? $"call_{part.Index}", part.FunctionName ?? "", new StringBuilder());
+                    throw new ProviderException(Provider, $"{Provider}/{Model} sent what is no answer.", retryable: true, e);
+                }
+                catch (Exception e) when (e is HttpRequestException or IOException || (e is OperationCanceledException && !ct.IsCancellationRequested))
+                {
+                    throw new ProviderException(Provider, $"{Provider}/{Model} could not be reached.", retryable: true, e);
                 }
 
-                call.Arguments.Append(part.FunctionArgumentsUpdate);
+                begun = true;
+                foreach (var part in updates.Current.ContentUpdate)
+                {
+                    if (part.Text is { Length: > 0 } text)
+                    {
+                        said = true;
+                        written += text.Length;
+                        yield return new Generated.Text(text);
+                    }
+                }
+
+                foreach (var part in updates.Current.ToolCallUpdates)
+                {
+                    // The first piece of a call has its id and name, the others go on with the arguments.
+                    if (!calls.TryGetValue(part.Index, out var call))
+                    {
+                        calls[part.Index] = call = (part.ToolCallId ?? $"call_{part.Index}", part.FunctionName ?? "", new StringBuilder());
+                    }
+
+                    call.Arguments.Append(part.FunctionArgumentsUpdate);
+                    written += part.FunctionArgumentsUpdate?.ToMemory().Length ?? 0;
+                }
+
+                finished |= updates.Current.FinishReason is not null;
+                if (updates.Current.Usage is { } usage)
+                {
+                    told = true;
+                    var cached = usage.InputTokenDetails?.CachedTokenCount ?? 0;
+                    yield return Reported("llm_input", usage.InputTokenCount - cached, Tokens(Characters(prompt)));
+                    yield return Reported("llm_cached_input", cached, 0);
+                    yield return Reported("llm_output", usage.OutputTokenCount, Tokens(written));
+                }
             }
 
-            finished |= updates.Current.FinishReason is not null;
-            if (updates.Current.Usage is { } usage)
+            if (begun && !told)
             {
-                var cached = usage.InputTokenDetails?.CachedTokenCount ?? 0;
-                yield return Used("llm_input", usage.InputTokenCount - cached);
-                yield return Used("llm_cached_input", cached);
-                yield return Used("llm_output", usage.OutputTokenCount);
+                // Many servers say nothing about it.
+                told = true;
+                yield return new Generated.Used(Measured("llm_input", Tokens(Characters(prompt))));
+                yield return new Generated.Used(Measured("llm_output", Tokens(written)));
+            }
+        }
+        finally
+        {
+            // Nobody listens any more; what it did so far is still used.
+            if (begun && !told)
+            {
+                prompt.Cut?.Invoke(Measured("llm_input", Tokens(Characters(prompt))));
+                prompt.Cut?.Invoke(Measured("llm_output", Tokens(written)));
             }
         }
 
@@ -122,7 +147,18 @@ internal sealed class OpenAiModel : ILanguageModel
         return message;
     }
 
-    private Generated.Used Used(string component, long tokens) => new(new UsageTotal(component, Provider, Model, "token", tokens));
+    private Generated.Used Reported(string component, long tokens, long measured) =>
+        new(new UsageTotal(component, Provider, Model, "token", tokens) { Reported = tokens, Measured = measured });
+
+    private UsageTotal Measured(string component, long tokens) => new(component, Provider, Model, "token", tokens);
+
+    // What models of today make of a text on the average.
+    private static long Tokens(long characters) => (characters + 3) / 4;
+
+    private static long Characters(Prompt prompt) =>
+        prompt.Assistant.Prompt.Length + prompt.Instructions.Length + prompt.Text.Length + prompt.History.Sum(h => (long)h.Text.Length)
+        + prompt.Tools.Sum(t => (long)t.Name.Length + t.Description.Length + t.ParametersJson.Length)
+        + prompt.Exchanges.Sum(e => (long)e.SaidBefore.Length + e.Calls.Sum(c => (long)c.Call.ArgumentsJson.Length + c.Outcome.Text.Length));
 
     private static List<ChatMessage> Messages(Prompt prompt)
     {
