@@ -14,6 +14,12 @@ internal static class Pricing
     /// <summary>A hold is raised a slice at a time; it always covers what was used and one slice more.</summary>
     public static readonly TimeSpan Slice = TimeSpan.FromMinutes(1);
 
+    /// <summary>
+    /// The next slice is asked for this long before the present one is over: a conversation that gets none has until then to say so and to end (a report
+    /// may be five seconds away, and a goodbye takes as long again).
+    /// </summary>
+    public static readonly TimeSpan Lead = TimeSpan.FromSeconds(20);
+
     // What a talkative minute uses: enough that a slice is rarely too small, little enough that few credits lie idle.
     private const int CharactersASlice = 900;
     private const int InputTokensASlice = 12_000;

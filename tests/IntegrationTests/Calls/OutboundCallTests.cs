@@ -154,6 +154,34 @@ internal sealed class OutboundCallTests
     }
 
     [Test]
+    public async Task A_conversation_whose_next_minute_is_not_covered_hears_of_it_in_time_to_end_within_the_present_one()
+    {
+        // Enough for the first hold, two minutes, and not for a third.
+        await using var bench = await PhoneBench.StartAsync(("BILLING_SIGNUP_CREDITS", "4"));
+        var id = await bench.CallAsync();
+        var session = (await bench.UntilAsync(id, "in_progress"))["session_id"]!.GetValue<string>();
+        Assert.That(await ReportAfterAsync(0), Is.EqualTo(Continuation.GoOn));
+        Assert.That(await ReportAfterAsync(90), Is.EqualTo(Continuation.GoOn));
+        Assert.That(await ReportAfterAsync(102), Is.EqualTo(Continuation.OutOfCredits));
+
+        // The agent says goodbye, and ends it: all of it was covered.
+        var (_, held) = await bench.Tenant.BalanceAsync();
+        await bench.ExecuteAsync("UPDATE session.sessions SET started_at = now() - interval '115 s'");
+        Assert.That((await bench.SendAsync(new FinishSession(session, EndReasons.OutOfCredits))).IsOk);
+        var call = await bench.UntilAsync(id, "completed");
+        Assert.That(call["ended_reason"]!.GetValue<string>(), Is.EqualTo("out_of_credits"));
+        Assert.That(call["cost"]!["amount"]!.GetValue<long>(), Is.Positive.And.AtMost(held));
+        Assert.That((await bench.Tenant.BalanceAsync()).Available, Is.Positive);
+        Assert.That(await bench.CountAsync("SELECT count(*) FROM billing.entries WHERE account = 'platform:uncollected'"), Is.Zero);
+
+        async Task<Continuation> ReportAfterAsync(int seconds)
+        {
+            await bench.ExecuteAsync($"UPDATE session.sessions SET started_at = now() - interval '{seconds} s' WHERE started_at IS NOT NULL");
+            return (await bench.SendAsync(new ReportProgress(session, [], [], [], [], CallerPresent: true))).Value;
+        }
+    }
+
+    [Test]
     public async Task Voicemail_is_a_status_of_its_own()
     {
         var id = await _bench.CallAsync(new { voicemail = new { action = "hang_up" } });

@@ -71,7 +71,7 @@ internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandle
 
             // Whole slices, so that the hold is raised once a slice and not with every report.
             var elapsed = now - (row.StartedAt ?? now);
-            var slices = Math.Ceiling((elapsed + TimeSpan.FromSeconds(1)) / Pricing.Slice);
+            var slices = Math.Ceiling((elapsed + Pricing.Lead) / Pricing.Slice);
             var used = await unit.UsageAsync(report.SessionId, cancellationToken);
             return new Kept(row.TenantId, row.HoldSubject, Pricing.Ahead(row.Channel, used, Pricing.Slice * (slices - 1)));
         }
