@@ -101,7 +101,8 @@ internal sealed class Reconciliation(UnitOfWork unit, IMediator mediator)
         await using var query = new NpgsqlCommand(
             """
             SELECT h.subject_id, h.tenant_id, CASE WHEN h.status <> 'active' THEN
-              coalesce((SELECT sum(e.amount) FROM billing.entries e WHERE e.transaction_id = h.transaction_id AND e.account = 'platform:revenue'), 0)::bigint END
+              coalesce((SELECT sum(e.amount) FROM billing.entries e WHERE e.account = 'platform:revenue' AND (e.transaction_id = h.transaction_id OR e.transaction_id IN (
+                SELECT t.id FROM billing.transactions t WHERE t.kind = 'adjustment' AND t.metadata->>'subject_id' = h.subject_id AND t.tenant_id = h.tenant_id))), 0)::bigint END
             FROM billing.holds h WHERE h.subject_id > $1 AND h.subject_id <= $2
             """, await unit.OpenAsync(ct), unit.Transaction);
         query.Parameters.Add(new() { Value = after });

@@ -205,6 +205,10 @@ internal sealed class Call
         return true;
     }
 
+    /// <summary>What was charged after the end.</summary>
+    public void Adjust(Contracts.Billing.Charge charge) => (Cost, CostLines) = (
+        (Cost ?? 0) + charge.Cost, Json.Write(Json.Read<List<Contracts.Billing.ChargeLine>>(CostLines ?? "[]").Concat(charge.Lines)));
+
     public void PlanRecording(string path, bool inBucket) =>
         (RecordingStatus, RecordingPath, RecordingInBucket) = (Data.RecordingStatus.Starting, path, inBucket);
 

@@ -79,3 +79,28 @@ internal sealed class OnPhoneSessionEnded(CallDb db, UnitOfWork unit, CallEnding
         }
     }
 }
+
+/// <summary>What the call cost is what it cost in all, also when some of it became known later.</summary>
+internal sealed class OnPhoneSessionAdjusted(CallDb db, UnitOfWork unit, IMediator mediator, TimeProvider clock) : INotificationHandler<PhoneSessionAdjusted>
+{
+    public async Task Handle(PhoneSessionAdjusted notification, CancellationToken cancellationToken)
+    {
+        var call = await db.LockedAsync(notification.CallId, cancellationToken);
+        if (call is not { IsOver: true } || call.SessionId != notification.SessionId)
+        {
+            throw new InvalidOperationException($"Call {notification.CallId} is not over, and its conversation was charged again.");
+        }
+
+        var charge = notification.Charge;
+        call.Adjust(charge);
+        await db.SaveChangesAsync(cancellationToken);
+        await unit.NoteAsync(call.Id, clock.GetUtcNow(), "call.adjusted", $"{charge.Cost} micro-credits for use that became known after the end.", cancellationToken);
+        await mediator.Send(
+            new Announce(call.TenantId, "call.adjusted", call.Id, Json.Write(new
+            {
+                call_id = call.Id,
+                adjustment = new { amount = charge.Cost, unit = Credits.Unit, charge.TransactionId, charge.Lines },
+                cost = new { amount = call.Cost, unit = Credits.Unit },
+            }), call.IsTest), cancellationToken);
+    }
+}

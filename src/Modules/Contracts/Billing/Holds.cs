@@ -15,6 +15,12 @@ public sealed record ExtendHold(string TenantId, string SubjectId, IReadOnlyList
 /// <summary>Ends the subject's hold: charges what was used, gives back the rest. A second call answers the first one's charge.</summary>
 public sealed record SettleHold(string TenantId, string SubjectId, IReadOnlyList<Measured> Used) : ICommand<Charge>;
 
+/// <summary>
+/// Charges what was learnt after the subject's hold had ended: the difference between what all of its use costs and what was known of it before. Asking
+/// again for the same changes nothing. No lines: it costs nothing more.
+/// </summary>
+public sealed record ChargeLateUse(string TenantId, string SubjectId, IReadOnlyList<Measured> Before, IReadOnlyList<Measured> After) : ICommand<Charge>;
+
 /// <param name="Cost">Micro-credits.</param>
 public sealed record Charge(string? TransactionId, long Cost, IReadOnlyList<ChargeLine> Lines);
 

@@ -65,6 +65,11 @@ public sealed record PhoneSessionEnded(
     IReadOnlyList<SpokenLine> Transcript,
     IReadOnlyList<UsageTotal> Usage) : INotification;
 
+/// <summary>
+/// More use of a call became known after its end, and was charged. Published inside the transaction that charges it.
+/// </summary>
+public sealed record PhoneSessionAdjusted(string SessionId, string CallId, Charge Charge) : INotification;
+
 /// <summary>What was said so far, what was noted, and what it used.</summary>
 public sealed record ReadSession(string SessionId) : IRequest<Result<SessionRecord>>;
 

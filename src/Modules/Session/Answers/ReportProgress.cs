@@ -1,6 +1,7 @@
 using Dapper;
 using VoicePlatform.Contracts.Billing;
 using VoicePlatform.Contracts.Sessions;
+using VoicePlatform.Contracts.Tenants;
 using VoicePlatform.Sessions.Data;
 
 namespace VoicePlatform.Sessions.Answers;
@@ -48,7 +49,7 @@ internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandle
                   started_at = CASE WHEN @CallerPresent AND s.status = 'created' THEN @now ELSE s.started_at END,
                   status = CASE WHEN @CallerPresent AND s.status = 'created' THEN 'active' ELSE s.status END
                 FROM before WHERE s.id = before.id
-                RETURNING s.tenant_id, s.hold_subject, s.status, s.started_at, s.text_only, s.call_id, s.phone->>'direction' AS direction, s.is_recorded,
+                RETURNING s.tenant_id, s.hold_subject, s.status, s.started_at, s.text_only, s.call_id, s.phone->>'direction' AS direction, s.is_recorded, s.is_test,
                   before.status = 'created' AND s.status = 'active' AS has_started
                 """,
                 new { report.SessionId, report.CallerPresent, now }, unit.Transaction, cancellationToken: cancellationToken));
@@ -57,11 +58,13 @@ internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandle
                 return SessionErrors.NotFound;
             }
 
-            await unit.AppendAsync(report.SessionId, report.Lines, report.Turns, row.Status == "ended" ? [] : report.Usage, report.Notes, cancellationToken);
+            var before = row.Status == "ended" ? await unit.UsageAsync(report.SessionId, cancellationToken) : [];
+            await unit.AppendAsync(report.SessionId, report.Lines, report.Turns, report.Usage, report.Notes, cancellationToken);
             unit.AfterCommit(() => report.Turns.ToList().ForEach(SessionMetrics.Turn));
             if (row.Status == "ended")
             {
-                return new Kept(row.TenantId, row.HoldSubject, null);
+                var charged = await ChargeLateAsync(report.SessionId, row, before, cancellationToken);
+                return charged.IsOk ? new Kept(row.TenantId, row.HoldSubject, null) : charged.Error;
             }
 
             if (row is { HasStarted: true, CallId: { } callId })
@@ -76,6 +79,39 @@ internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandle
             return new Kept(row.TenantId, row.HoldSubject, Pricing.Ahead(row.Channel, used, Pricing.Slice * (slices - 1)));
         }
 
+        /// <summary>Somebody else ended the conversation (a request, the sweeper) before its agent had told all that it used.</summary>
+        private async Task<Result<Done>> ChargeLateAsync(string sessionId, SessionRow row, List<StoredUsage> before, CancellationToken ct)
+        {
+            var after = await unit.UsageAsync(sessionId, ct);
+            if (row.StartedAt is null || after.Select(u => u.Quantity).SequenceEqual(before.Select(u => u.Quantity)))
+            {
+                return default(Done);
+            }
+
+            // How long it lasted is known since its end, and charged.
+            var late = await mediator.Send(
+                new ChargeLateUse(row.TenantId, row.HoldSubject, Pricing.Used(row.Channel, before, TimeSpan.Zero), Pricing.Used(row.Channel, after, TimeSpan.Zero)), ct);
+            if (!late.IsOk || late.Value.TransactionId is null)
+            {
+                return late.IsOk ? default(Done) : late.Error;
+            }
+
+            await unit.Connection.ExecuteAsync(new(
+                "UPDATE session.sessions SET cost = coalesce(cost, 0) + @Cost WHERE id = @sessionId", new { sessionId, late.Value.Cost }, unit.Transaction, cancellationToken: ct));
+            if (row.CallId is { } callId)
+            {
+                await mediator.Publish((INotification)new PhoneSessionAdjusted(sessionId, callId, late.Value), ct);
+                return default(Done);
+            }
+
+            return await mediator.Send(
+                new Announce(row.TenantId, "session.adjusted", sessionId, Json.Write(new
+                {
+                    session_id = sessionId,
+                    adjustment = new { amount = late.Value.Cost, unit = Credits.Unit, late.Value.TransactionId, late.Value.Lines },
+                }), row.IsTest), ct);
+        }
+
         private sealed record SessionRow
         {
             public required string TenantId { get; init; }
@@ -87,6 +123,7 @@ internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandle
             public string? Direction { get; init; }
             public bool IsRecorded { get; init; }
             public bool HasStarted { get; init; }
+            public bool IsTest { get; init; }
 
             public Channel Channel => new(TextOnly, Direction is null ? null : Enum.Parse<CallDirection>(Direction, ignoreCase: true), IsRecorded);
         }

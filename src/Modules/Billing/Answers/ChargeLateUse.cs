@@ -1,0 +1,30 @@
+using VoicePlatform.Billing.Ledger;
+using VoicePlatform.Contracts.Billing;
+
+namespace VoicePlatform.Billing.Answers;
+
+internal sealed class ChargeLateUseHandler(LedgerPostings ledger, RateCards cards) : IRequestHandler<ChargeLateUse, Result<Charge>>
+{
+    public async Task<Result<Charge>> Handle(ChargeLateUse request, CancellationToken cancellationToken)
+    {
+        if (await cards.OfSubjectAsync(request.TenantId, request.SubjectId, cancellationToken) is not { } card)
+        {
+            return new Charge(null, 0, []);
+        }
+
+        // Increments, minimums and rounding are of the whole, so the whole is priced twice.
+        var before = card.Price(request.Before).ToDictionary(l => l.Component);
+        var lines = card.Price(request.After)
+            .Select(l => before.TryGetValue(l.Component, out var b) ? l with { Quantity = l.Quantity - b.Quantity, Amount = l.Amount - b.Amount } : l)
+            .Where(l => l.Amount > 0).ToList();
+        if (lines.Count == 0)
+        {
+            return new Charge(null, 0, []);
+        }
+
+        // Totals only grow: what they are now names the step.
+        var key = string.Join(',', request.After.OrderBy(m => m.Component, StringComparer.Ordinal).Select(m => $"{m.Component}={m.Quantity}"));
+        var posted = await ledger.ChargeLateAsync(request.TenantId, request.SubjectId, key, Line.Of(lines), cancellationToken);
+        return posted.IsOk ? new Charge(posted.Value?.TransactionId, lines.Sum(l => l.Amount), lines) : posted.Error;
+    }
+}
