@@ -93,7 +93,40 @@ internal sealed class BudgetTests
         Assert.That(answers.Where(a => a.Status is not HttpStatusCode.Created).Select(a => a.Code), Is.All.EqualTo("billing.budget_exceeded"));
         Assert.That((await BudgetsAsync())[0].Held, Is.EqualTo(Fit * Hold));
         Assert.That(await _books.Tenant.BalanceAsync(), Is.EqualTo((100_000_000 - (Fit * Hold), Fit * Hold)));
-        await _books.AssertSoundAsync();
+        await AssertCountedAsync();
+    }
+
+    [Test]
+    public async Task What_is_counted_is_what_is_held_and_was_charged_however_it_came_about()
+    {
+        await PutAsync((null, "day", 12 * Hold), (_assistant, "month", 6 * Hold));
+        var other = await _books.Tenant.CreateAssistantAsync();
+        await Task.WhenAll(Enumerable.Range(0, 30).Select(async n =>
+        {
+            var started = await TryStartAsync(n % 3 == 0 ? _assistant : other);
+            if (started.Status is not HttpStatusCode.Created)
+            {
+                Assert.That(started.Code, Is.EqualTo("billing.budget_exceeded"));
+                return;
+            }
+
+            var session = started.Get<string>("id");
+            for (var i = 0; i < n % 4; i++)
+            {
+                var answer = await _books.Tenant.PostAsync($"/v1/sessions/{session}/messages", new { text = "hello" });
+                Assert.That(answer.Code, Is.Null.Or.EqualTo("billing.budget_exceeded"));
+            }
+
+            if (n % 5 != 0)
+            {
+                await _books.EndAsync(session);
+                if (n % 4 == 3)
+                {
+                    await _books.ReverseAsync((await _books.TransactionAsync("charge", session))["id"]!.GetValue<string>());
+                }
+            }
+        }));
+        await AssertCountedAsync();
     }
 
     [Test]
@@ -123,11 +156,11 @@ internal sealed class BudgetTests
         var poorBegin = await SpeakAsync(poor, await poor.CreateAssistantAsync());
         await PutAsync((null, "day", held));
 
-        Assert.That(await ReportAsync(begin, tokens: 100_000), Is.EqualTo(Continuation.OutOfCredits));
-        Assert.That(await ReportAsync(poorBegin, tokens: 100_000), Is.EqualTo(Continuation.OutOfCredits));
+        Assert.That(await ReportAsync(begin, tokens: 100_000_000), Is.EqualTo(Continuation.OutOfCredits));
+        Assert.That(await ReportAsync(poorBegin, tokens: 100_000_000), Is.EqualTo(Continuation.OutOfCredits));
         await PutAsync((null, "day", 100 * held));
-        Assert.That(await ReportAsync(begin, tokens: 100_000), Is.EqualTo(Continuation.GoOn));
-        Assert.That(await ReportAsync(poorBegin, tokens: 100_000), Is.EqualTo(Continuation.OutOfCredits));
+        Assert.That(await ReportAsync(begin, tokens: 100_000_000), Is.EqualTo(Continuation.GoOn));
+        Assert.That(await ReportAsync(poorBegin, tokens: 100_000_000), Is.EqualTo(Continuation.OutOfCredits));
 
         static async Task<string> SpeakAsync(TestTenant tenant, string assistant)
         {
@@ -278,6 +311,24 @@ internal sealed class BudgetTests
 
     private async Task<List<(string? Assistant, string Per, long Amount, long Spent, long Held, long Remaining)>> BudgetsAsync() =>
         [.. (await _books.Tenant.GetAsync("/v1/billing/budgets")).Body!["budgets"]!.AsArray().Select(b => (b!["assistant_id"]?.GetValue<string>(), Text(b, "per"), Of(b, "amount"), Of(b, "spent"), Of(b, "held"), Of(b, "remaining")))];
+
+    /// <summary>The counters are what holds and entries make, and so are the ledger's balances.</summary>
+    private async Task AssertCountedAsync()
+    {
+        Assert.That(
+            await _books.Host.SqlAsync(
+                """
+                WITH made AS (
+                  SELECT h.tenant_id, a.of AS assistant_id, (h.placed_at AT TIME ZONE 'UTC')::date AS day, sum(CASE WHEN h.status = 'active' THEN h.amount ELSE 0 END) AS held,
+                    sum(CASE WHEN h.status = 'settled' AND NOT EXISTS (SELECT FROM billing.transactions r WHERE r.metadata->>'reverses' = h.transaction_id) THEN
+                      (SELECT -sum(e.amount) FROM billing.entries e WHERE e.transaction_id = h.transaction_id AND e.account IN ('available', 'held')) ELSE 0 END) AS charged
+                  FROM billing.holds h, LATERAL unnest(ARRAY['', h.assistant_id]) AS a(of) GROUP BY 1, 2, 3)
+                SELECT count(*) FROM made m FULL JOIN billing.spending s USING (tenant_id, assistant_id, day)
+                WHERE (m.held, m.charged) IS DISTINCT FROM (s.held::numeric, s.charged::numeric)
+                """),
+            Is.Zero);
+        await _books.AssertSoundAsync();
+    }
 
     private async Task<string> StartAsync()
     {
