@@ -34,9 +34,8 @@ LEFT JOIN LATERAL (
     AND NOT EXISTS (SELECT FROM billing.transactions r WHERE r.tenant_id = h.tenant_id AND r.idempotency_key = 'reversal:' || h.transaction_id)) c ON true
 GROUP BY 1, 3;
 
--- What is spent and reserved of a budget's day or month.
-CREATE FUNCTION billing.spent_of(b billing.budgets, p_day date) RETURNS TABLE (charged bigint, held bigint)
-LANGUAGE sql STABLE SET search_path = pg_catalog, billing AS $$
+-- What is spent and reserved of a budget's day or month. Without a search path of its own it is planned as a part of the query that asks.
+CREATE FUNCTION billing.spent_of(b billing.budgets, p_day date) RETURNS TABLE (charged bigint, held bigint) LANGUAGE sql STABLE AS $$
   SELECT coalesce(sum(s.charged), 0)::bigint, coalesce(sum(s.held), 0)::bigint
   FROM billing.spending s
   WHERE s.tenant_id = b.tenant_id AND s.assistant_id = b.assistant_id
@@ -45,8 +44,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, billing AS $$
 $$;
 
 -- Counts what a hold reserves. VP403: a budget does not allow it; the message names the budget. The caller holds the head's lock.
-CREATE FUNCTION billing.reserve(p_tenant text, p_assistant text, p_placed_at timestamptz, p_amount bigint) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, billing AS $$
+-- What only the ledger's functions call is in plpgsql, whose plans are kept, and under their search path.
+CREATE FUNCTION billing.reserve(p_tenant text, p_assistant text, p_placed_at timestamptz, p_amount bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   d date := (p_placed_at AT TIME ZONE 'UTC')::date;
   full_one record;

@@ -37,7 +37,8 @@ FROM (
     GROUP BY t.tenant_id) c ON c.tenant_id = p.tenant_id) g;
 
 -- Takes what was charged from the tenant's grants. The caller holds the head's lock.
-CREATE FUNCTION billing.draw(p_tenant text, p_amount bigint, p_at timestamptz) RETURNS void LANGUAGE sql SET search_path = pg_catalog, billing AS $$
+CREATE FUNCTION billing.draw(p_tenant text, p_amount bigint, p_at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
   UPDATE billing.grants g SET remaining = g.remaining - d.take, ended_at = CASE WHEN g.remaining = d.take THEN p_at END
   FROM (
     SELECT o.transaction_id, least(o.remaining, p_amount - o.drawn)::bigint AS take
@@ -45,8 +46,8 @@ CREATE FUNCTION billing.draw(p_tenant text, p_amount bigint, p_at timestamptz) R
       SELECT transaction_id, remaining, sum(remaining) OVER (ORDER BY expires_at, transaction_id) - remaining AS drawn
       FROM billing.grants WHERE tenant_id = p_tenant AND ended_at IS NULL) o
     WHERE o.drawn < p_amount) d
-  WHERE g.transaction_id = d.transaction_id
-$$;
+  WHERE g.transaction_id = d.transaction_id;
+END $$;
 
 REVOKE EXECUTE ON FUNCTION billing.draw(text, bigint, timestamptz) FROM PUBLIC;
 GRANT SELECT ON billing.grants TO voiceplatform_app;

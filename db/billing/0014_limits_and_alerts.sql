@@ -10,11 +10,12 @@ CREATE TABLE billing.alerts (
 -- what the tenant can spend before anything is reserved. Only the crossing counts, so each is told once until it has been above again.
 CREATE TYPE billing.fall AS (low_balance bigint, exhausted boolean);
 
-CREATE FUNCTION billing.fall(p_tenant text, p_before bigint, p_after bigint, p_low_balance bigint) RETURNS billing.fall
-LANGUAGE sql STABLE SET search_path = pg_catalog, billing AS $$
-  SELECT (CASE WHEN p_before >= l.low_balance AND p_after < l.low_balance THEN l.low_balance END, p_before > 0 AND p_after <= 0)::billing.fall
-  FROM (SELECT coalesce((SELECT low_balance FROM billing.alerts WHERE tenant_id = p_tenant), p_low_balance) AS low_balance) l
-$$;
+CREATE FUNCTION billing.fall(p_tenant text, p_before bigint, p_after bigint, p_low_balance bigint) RETURNS billing.fall LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  threshold bigint := coalesce((SELECT low_balance FROM billing.alerts WHERE tenant_id = p_tenant), p_low_balance);
+BEGIN
+  RETURN (CASE WHEN p_before >= threshold AND p_after < threshold THEN threshold END, p_before > 0 AND p_after <= 0)::billing.fall;
+END $$;
 
 ALTER TYPE billing.posting ADD ATTRIBUTE low_balance bigint, ADD ATTRIBUTE exhausted boolean;
 

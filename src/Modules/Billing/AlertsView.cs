@@ -9,9 +9,6 @@ internal sealed record AlertsView(long? LowBalance, string? Email, long Threshol
 /// <summary>The alerts with the revision that their entity tag tells.</summary>
 internal sealed record AlertsAnswer(AlertsView Alerts, int Revision)
 {
-    public static IResult Tell(AlertsAnswer answer, HttpContext http)
-    {
-        Etag.Tell(http, answer.Revision);
-        return Results.Json(answer.Alerts, Json.Options);
-    }
+    public static IResult Tell(AlertsAnswer answer, HttpContext http) =>
+        Etag.Answer(http, answer.Alerts, answer.Revision, StatusCodes.Status200OK, "/v1/billing/alerts");
 }

@@ -24,9 +24,6 @@ internal sealed record BudgetView(string? AssistantId, BudgetPeriod Per, long Am
 /// <summary>The budgets with the revision that their entity tag tells.</summary>
 internal sealed record BudgetsAnswer(BudgetsView Budgets, int Revision)
 {
-    public static IResult Tell(BudgetsAnswer answer, HttpContext http)
-    {
-        Etag.Tell(http, answer.Revision);
-        return Results.Json(answer.Budgets, Json.Options);
-    }
+    public static IResult Tell(BudgetsAnswer answer, HttpContext http) =>
+        Etag.Answer(http, answer.Budgets, answer.Revision, StatusCodes.Status200OK, "/v1/billing/budgets");
 }
