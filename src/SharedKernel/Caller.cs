@@ -14,6 +14,9 @@ public static class Scopes
     /// <summary>Not a scope of keys: what either of the two may ask.</summary>
     public const string FinanceOrOperate = "finance or operate";
 
+    /// <inheritdoc cref="FinanceOrOperate"/>
+    public const string FinanceOrAdmin = "finance or admin";
+
     public static readonly IReadOnlyList<string> OfTenants = [Admin, Operate, Read, Finance];
 }
 

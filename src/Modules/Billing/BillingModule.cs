@@ -1,3 +1,4 @@
+using System.Globalization;
 using VoicePlatform.Billing.Features;
 using VoicePlatform.Billing.Ledger;
 
@@ -11,10 +12,14 @@ public static class BillingModule
         builder.Services.AddSlices(typeof(BillingModule).Assembly);
         builder.Services.AddScoped<LedgerPostings>();
         builder.Services.AddScoped<RateCards>();
+        builder.Services.AddScoped<Budgets>();
+        builder.Services.AddScoped<BalanceAlerts>();
         builder.Services.AddScoped<Reconciliation>();
         builder.Services.AddScoped<IScheduledJob, ReconcileDaily>();
+        builder.Services.AddScoped<IScheduledJob, ExpireGrants>();
         builder.Services.AddSingleton(new SignupCredits(
             builder.Configuration.GetValue<long?>("BILLING_SIGNUP_CREDITS") ?? (builder.Environment.IsDevelopment() ? 1000 : 0)));
+        builder.Services.AddSingleton(LowBalanceOf(builder.Configuration));
         return builder;
     }
 
@@ -26,17 +31,38 @@ public static class BillingModule
         ListEntries.Map(reading);
         ListHolds.Map(reading);
         VerifyLedger.Map(reading);
+        ListGrants.Map(reading);
         GetRates.Map(reading);
         GetStatement.Map(reading);
         ExportEntries.Map(reading);
 
+        var looking = app.MapGroup("/v1/billing").WithTags("Billing").RequireAuthorization(Scopes.FinanceOrAdmin);
+        GetBudgets.Map(looking);
+        GetAlerts.Map(looking);
+
+        var deciding = app.MapGroup("/v1/billing").WithTags("Billing").RequireAuthorization(Scopes.Admin);
+        PutBudgets.Map(deciding);
+        PutAlerts.Map(deciding);
+
         var operating = app.MapGroup("/v1/billing").WithTags("Billing").RequireAuthorization(Scopes.Platform);
         TopUp.Map(operating);
+        SetCreditLimit.Map(operating);
         ReverseTransaction.Map(operating);
         CreateRateCard.Map(operating);
         GetTrialBalance.Map(operating);
         GetReconciliation.Map(operating);
         return app;
+    }
+
+    private static LowBalance LowBalanceOf(IConfiguration configuration)
+    {
+        const long Default = 10;
+        return configuration["BILLING_LOW_BALANCE"] switch
+        {
+            null or "" => new(Default),
+            { } text when long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var credits) && credits <= Credits.Max / Credits.One => new(credits),
+            var other => throw new InvalidOperationException($"BILLING_LOW_BALANCE is '{other}'; set it to whole credits from 0 to {Credits.Max / Credits.One}."),
+        };
     }
 }
 

@@ -82,6 +82,16 @@ internal sealed class RateCardTests
         Assert.That((refused.Status, refused.Fields.First()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, field)), refused.Body?.ToJsonString());
     }
 
+    [TestCase("""{"currency": "EUR", "rates": [{"component": "message", "unit": "message", "rate": 1}]}""", "currency")]
+    [TestCase("""{"rates": [{"component": "message", "unit": "message", "rate": 1.5}]}""", "rates[0].rate")]
+    [TestCase("""{"rates": [{"component": "message", "unit": "message", "rate": "1"}]}""", "rates[0].rate")]
+    [TestCase("""{"valid_from": "soon", "rates": [{"component": "message", "unit": "message", "rate": 1}]}""", "valid_from")]
+    public async Task A_card_that_cannot_be_read_is_refused_by_field(string body, string field)
+    {
+        var refused = await CreateAsync(body);
+        Assert.That((refused.Status, refused.Code, refused.Fields.Single()), Is.EqualTo((HttpStatusCode.BadRequest, "request.malformed", field)));
+    }
+
     [Test]
     public async Task A_quote_is_what_is_held_and_charged()
     {

@@ -78,7 +78,7 @@ internal sealed class CSharpClientTests
         var after = await _client.GetBalanceAsync();
         Assert.That((after.Posted, after.Held), Is.EqualTo((before.Posted - 10_000, 0L)));
         Assert.That((await _client.VerifyLedgerAsync()).Ok, Is.True);
-        var kinds = new List<string>();
+        var kinds = new List<TransactionKind>();
         await foreach (var transaction in _client.ListTransactionsAllAsync())
         {
             Assert.That(transaction.Entries.Sum(e => e.Amount), Is.Zero);

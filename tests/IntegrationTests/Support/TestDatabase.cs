@@ -47,8 +47,16 @@ internal sealed class TestDatabase : IAsyncDisposable
             TemplateLock.Release();
         }
 
+        return await CreateAsync($"TEMPLATE {Template}");
+    }
+
+    /// <summary>With nothing in it: for what migrations do.</summary>
+    public static Task<TestDatabase> CreateEmptyAsync() => CreateAsync("");
+
+    private static async Task<TestDatabase> CreateAsync(string from)
+    {
         var name = $"test_{Environment.ProcessId}_{Interlocked.Increment(ref _count)}";
-        await AdminAsync($"CREATE DATABASE {name} TEMPLATE {Template} OWNER voiceplatform_owner");
+        await AdminAsync($"CREATE DATABASE {name} {from} OWNER voiceplatform_owner");
         return new TestDatabase(name);
     }
 

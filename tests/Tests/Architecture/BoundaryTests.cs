@@ -14,7 +14,7 @@ internal sealed partial class BoundaryTests
     private static readonly Dictionary<string, string[]> AllowedPairs = new()
     {
         ["Agent"] = ["Sessions", "Assistants"],
-        ["Assistant"] = [],
+        ["Assistant"] = ["Billing"],
         ["Billing"] = [],
         ["Call"] = ["Sessions", "Trunks", "Assistants", "Billing", "Agent"],
         ["Session"] = ["Agent", "Assistants", "Billing"],

@@ -10,7 +10,7 @@ internal sealed class PlaceHoldHandler(LedgerPostings ledger, RateCards cards, T
         var card = await cards.InForceAsync(request.TenantId, cancellationToken);
         var amount = card.Price(request.Expected).Sum(l => l.Amount);
         var holdId = Ids.New(Ids.Hold, clock.GetUtcNow());
-        var posted = await ledger.PlaceHoldAsync(holdId, request.TenantId, request.SubjectId, amount, card.Id, cancellationToken);
+        var posted = await ledger.PlaceHoldAsync(holdId, request.TenantId, request.SubjectId, request.AssistantId, amount, card.Id, cancellationToken);
         return posted.IsOk ? new HoldPlaced(holdId, card.Id, amount) : posted.Error;
     }
 }

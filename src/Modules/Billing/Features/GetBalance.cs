@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Npgsql;
 
 namespace VoicePlatform.Billing.Features;
@@ -13,7 +14,16 @@ internal static class GetBalance
 
     public sealed record Query(string TenantId, DateTimeOffset? At) : IRequest<Result<Response>>;
 
-    public sealed record Response(long Posted, long Held, long Available, string Unit, DateTimeOffset AsOf);
+    /// <param name="CreditLimit">How far below zero the tenant may spend, in micro-credits; only of the present balance.</param>
+    /// <param name="Spendable">available + credit_limit, not below 0, in micro-credits; only of the present balance.</param>
+    public sealed record Response(
+        long Posted,
+        long Held,
+        long Available,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? CreditLimit,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Spendable,
+        string Unit,
+        DateTimeOffset AsOf);
 
     internal sealed class Handler(UnitOfWork unit, TimeProvider clock) : IRequestHandler<Query, Result<Response>>
     {
@@ -29,7 +39,7 @@ internal static class GetBalance
         public async Task<Result<Response>> Handle(Query request, CancellationToken cancellationToken)
         {
             await using var query = new NpgsqlCommand(
-                request.At is null ? "SELECT available, held FROM billing.heads WHERE tenant_id = $1" : Past, await unit.OpenAsync(cancellationToken));
+                request.At is null ? "SELECT available, held, credit_limit FROM billing.heads WHERE tenant_id = $1" : Past, await unit.OpenAsync(cancellationToken));
             query.Parameters.Add(new() { Value = request.TenantId });
             if (request.At is { } at)
             {
@@ -37,8 +47,11 @@ internal static class GetBalance
             }
 
             await using var row = await query.ExecuteReaderAsync(cancellationToken);
-            var (available, held) = await row.ReadAsync(cancellationToken) ? (row.GetInt64(0), row.GetInt64(1)) : (0, 0);
-            return new Response(available + held, held, available, Credits.Unit, request.At ?? clock.GetUtcNow());
+            var isThere = await row.ReadAsync(cancellationToken);
+            var (available, held) = isThere ? (row.GetInt64(0), row.GetInt64(1)) : (0, 0);
+            long? limit = request.At is not null ? null : isThere ? row.GetInt64(2) : 0;
+            long? spendable = limit is null ? null : Math.Max(available + limit.Value, 0);
+            return new Response(available + held, held, available, limit, spendable, Credits.Unit, request.At ?? clock.GetUtcNow());
         }
     }
 }

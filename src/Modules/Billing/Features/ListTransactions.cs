@@ -7,7 +7,7 @@ namespace VoicePlatform.Billing.Features;
 internal static class ListTransactions
 {
     public static void Map(RouteGroupBuilder billing) => billing
-        .MapGet("/transactions", async (int? limit, string? starting_after, string? kind, string? subject_id, Caller caller, IMediator mediator, CancellationToken ct) =>
+        .MapGet("/transactions", async (int? limit, string? starting_after, [Words<TransactionKind>] string? kind, string? subject_id, Caller caller, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new Query(caller.TenantId, new(limit, starting_after), kind, subject_id), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
         .WithName(nameof(ListTransactions))
         .Produces<Page<Transaction>>();
@@ -15,7 +15,7 @@ internal static class ListTransactions
     public sealed record Query(string TenantId, PageQuery Page, string? Kind, string? SubjectId) : IRequest<Result<Page<Transaction>>>;
 
     public sealed record Transaction(
-        string Id, long Seq, string Kind, DateTimeOffset PostedAt, DateTimeOffset EffectiveAt, IReadOnlyList<TransactionEntry> Entries, JsonElement Metadata, string Hash);
+        string Id, long Seq, TransactionKind Kind, DateTimeOffset PostedAt, DateTimeOffset EffectiveAt, IReadOnlyList<TransactionEntry> Entries, JsonElement Metadata, string Hash);
 
     public sealed record TransactionEntry(
         string Id, string Account, long Amount, long? BalanceAfter, string? Component, long? Quantity, string? Unit, long? Rate, long? Per, string? RateCard);
@@ -24,7 +24,7 @@ internal static class ListTransactions
     {
         public async Task<Result<Page<Transaction>>> Handle(Query request, CancellationToken cancellationToken)
         {
-            if (request.Page.Refusal is { } refusal)
+            if ((request.Page.Refusal ?? Words.Refusal<TransactionKind>("kind", request.Kind)) is { } refusal)
             {
                 return refusal;
             }
@@ -44,7 +44,7 @@ internal static class ListTransactions
                 cancellationToken: cancellationToken))).ToList();
             return Page<Transaction>.Of(
                 rows.ConvertAll(r => new Transaction(
-                    r.Id, r.Seq, r.Kind, r.PostedAt, r.EffectiveAt, Json.Read<List<TransactionEntry>>(r.Entries), Json.Read<JsonElement>(r.Metadata), r.Hash)),
+                    r.Id, r.Seq, Words.Read<TransactionKind>(r.Kind)!.Value, r.PostedAt, r.EffectiveAt, Json.Read<List<TransactionEntry>>(r.Entries), Json.Read<JsonElement>(r.Metadata), r.Hash)),
                 request.Page.Rows,
                 t => t.Id);
         }

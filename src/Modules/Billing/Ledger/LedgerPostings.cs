@@ -11,16 +11,24 @@ internal sealed record Line(
 /// <summary>What a posting led to. Replayed: the key was known, nothing changed.</summary>
 internal sealed record Posting(string TransactionId, long Seq, DateTimeOffset PostedAt, bool Replayed, long Available, long Held);
 
+/// <param name="Amount">What was taken back now, in micro-credits.</param>
+internal sealed record Expiry(Posting Posting, long Amount, DateTimeOffset ExpiresAt);
+
 /// <param name="Kind">Of what was reversed.</param>
 /// <param name="Amount">What it gives to the tenant, in micro-credits; below zero where it takes back.</param>
 internal sealed record Reversal(Posting Posting, string TenantId, string Kind, long Amount);
 
-/// <summary>Calls the ledger's SQL functions, one round trip each, in the running unit of work.</summary>
-internal sealed class LedgerPostings(UnitOfWork unit, TimeProvider clock)
+/// <summary>
+/// Calls the ledger's SQL functions, one round trip each, in the running unit of work. A balance that falls below its threshold is told in the same
+/// transaction (<see cref="BalanceAlerts"/>).
+/// </summary>
+internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, TimeProvider clock)
 {
     private const string NotCovered = "VP402";
+    private const string BudgetExceeded = "VP403";
     private const string NoAccount = "VP404";
     private const string HasNoReversal = "VP409";
+    private const string HasExpired = "VP410";
 
     // The tenant's line, and one for each component and what was not collected.
     private const int LinesOfReversal = RateCards.MaxComponents + 2;
@@ -34,38 +42,93 @@ internal sealed class LedgerPostings(UnitOfWork unit, TimeProvider clock)
 
     public Task<Result<Posting?>> PostAsync(string tenantId, string kind, string key, object metadata, IReadOnlyList<Line> lines, CancellationToken ct) =>
         CallAsync(
-            "SELECT * FROM billing.post($1, $2, $3, $4, NULL, $5, $6)", ct,
-            Text(NewId(Ids.Transaction)), Text(tenantId), Text(kind), Text(key), Jsonb(metadata), Jsonb(WithIds(lines)));
+            tenantId, "SELECT * FROM billing.post($1, $2, $3, $4, NULL, $5, $6, $7)", ct,
+            Text(NewId(Ids.Transaction)), Text(tenantId), Text(kind), Text(key), Jsonb(metadata), Jsonb(WithIds(lines)), Amount(alerts.Threshold));
 
-    public Task<Result<Posting?>> PlaceHoldAsync(string holdId, string tenantId, string subjectId, long amount, string rateCard, CancellationToken ct) =>
+    /// <summary>Gives promotional credits.</summary>
+    /// <param name="expiresAt">Null: never.</param>
+    public Task<Result<Posting?>> GrantAsync(string tenantId, string key, object metadata, long amount, DateTimeOffset? expiresAt, CancellationToken ct) =>
         CallAsync(
-            "SELECT * FROM billing.place_hold($1, $2, $3, $4, $5, $6, $7)", ct,
-            Text(holdId), Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Amount(amount), Text(rateCard), NewEntryIds(2));
+            tenantId, "SELECT * FROM billing.grant_credits($1, $2, $3, $4, $5, $6, $7)", ct,
+            Text(NewId(Ids.Transaction)), Text(tenantId), Text(key), Jsonb(metadata), Amount(amount),
+            new() { Value = (object?)expiresAt?.ToUniversalTime() ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.TimestampTz }, NewEntryIds(2));
+
+    public Task<Result<Posting?>> PlaceHoldAsync(string holdId, string tenantId, string subjectId, string? assistantId, long amount, string rateCard, CancellationToken ct) =>
+        CallAsync(
+            tenantId, "SELECT * FROM billing.place_hold($1, $2, $3, $4, $5, $6, $7, $8)", ct,
+            Text(holdId), Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Amount(amount), Text(rateCard), NewEntryIds(2), Text(assistantId));
 
     /// <summary>The posting is null when there was nothing to do.</summary>
     public Task<Result<Posting?>> ExtendHoldAsync(string tenantId, string subjectId, long atLeast, CancellationToken ct) =>
         CallAsync(
-            "SELECT * FROM billing.extend_hold($1, $2, $3, $4, $5)", ct,
+            tenantId, "SELECT * FROM billing.extend_hold($1, $2, $3, $4, $5)", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Amount(atLeast), NewEntryIds(2));
 
     /// <summary>The posting is null when the subject never had a hold.</summary>
     public Task<Result<Posting?>> SettleHoldAsync(string tenantId, string subjectId, object metadata, IReadOnlyList<Line> lines, CancellationToken ct) =>
         CallAsync(
-            "SELECT * FROM billing.settle_hold($1, $2, $3, $4, $5, $6)", ct,
-            Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Jsonb(metadata), Jsonb(WithIds(lines)), NewEntryIds(3));
+            tenantId, "SELECT * FROM billing.settle_hold($1, $2, $3, $4, $5, $6, $7)", ct,
+            Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Jsonb(metadata), Jsonb(WithIds(lines)), NewEntryIds(3), Amount(alerts.Threshold));
+
+    /// <summary>Takes back what is left of a grant whose time is over, as far as it is not held. Null: there was nothing to do.</summary>
+    public async Task<Expiry?> ExpireAsync(string tenantId, string grant, CancellationToken ct)
+    {
+        await using var command = Command(
+            "SELECT * FROM billing.expire_grant($1, $2, $3, $4, $5)",
+            Text(NewId(Ids.Transaction)), Text(tenantId), Text(grant), NewEntryIds(2), Amount(alerts.Threshold));
+        Expiry expiry;
+        Fall fall;
+        await using (var row = await command.ExecuteReaderAsync(ct))
+        {
+            if (!await row.ReadAsync(ct) || await row.IsDBNullAsync(0, ct))
+            {
+                return null;
+            }
+
+            (expiry, fall) = (new(Read(row), row.GetInt64(8), row.GetFieldValue<DateTimeOffset>(9)), ReadFall(row, 6));
+        }
+
+        await alerts.TellAsync(tenantId, expiry.Posting.Available + expiry.Posting.Held, fall, ct);
+        return expiry;
+    }
+
+    /// <summary>How far below zero the tenant may go. Answers the limit before, and what is available; null when the tenant has no account.</summary>
+    public async Task<(long Before, long Available)?> SetCreditLimitAsync(string tenantId, long limit, CancellationToken ct)
+    {
+        await using var command = Command("SELECT * FROM billing.set_credit_limit($1, $2, $3)", Text(tenantId), Amount(limit), Amount(alerts.Threshold));
+        (long Before, long Available, long Held) set;
+        Fall fall;
+        await using (var row = await command.ExecuteReaderAsync(ct))
+        {
+            if (!await row.ReadAsync(ct))
+            {
+                return null;
+            }
+
+            (set, fall) = ((row.GetInt64(0), row.GetInt64(1), row.GetInt64(2)), ReadFall(row, 3));
+        }
+
+        await alerts.TellAsync(tenantId, set.Available + set.Held, fall, ct);
+        return (set.Before, set.Available);
+    }
 
     /// <summary>Takes back what a transaction moved. Replayed: it was taken back before.</summary>
     public async Task<Result<Reversal>> ReverseAsync(string transactionId, string reason, CancellationToken ct)
     {
         await using var command = Command(
-            "SELECT * FROM billing.reverse($1, $2, $3, $4)",
-            Text(NewId(Ids.Transaction)), Text(transactionId), Text(reason), NewEntryIds(LinesOfReversal));
+            "SELECT * FROM billing.reverse($1, $2, $3, $4, $5)",
+            Text(NewId(Ids.Transaction)), Text(transactionId), Text(reason), NewEntryIds(LinesOfReversal), Amount(alerts.Threshold));
+        Reversal reversal;
+        Fall fall;
         try
         {
             await using var row = await command.ExecuteReaderAsync(ct);
-            return await row.ReadAsync(ct) && !await row.IsDBNullAsync(0, ct)
-                ? new Reversal(Read(row), row.GetString(6), row.GetString(7), row.GetInt64(8))
-                : BillingErrors.NoTransaction;
+            if (!await row.ReadAsync(ct) || await row.IsDBNullAsync(0, ct))
+            {
+                return BillingErrors.NoTransaction;
+            }
+
+            (reversal, fall) = (new(Read(row), row.GetString(6), row.GetString(7), row.GetInt64(8)), ReadFall(row, 9));
         }
         catch (PostgresException e) when (e.SqlState == NotCovered)
         {
@@ -75,26 +138,45 @@ internal sealed class LedgerPostings(UnitOfWork unit, TimeProvider clock)
         {
             return BillingErrors.NotReversible;
         }
+        catch (PostgresException e) when (e.SqlState == HasExpired)
+        {
+            return BillingErrors.ExpiredAlready;
+        }
+
+        await alerts.TellAsync(reversal.TenantId, reversal.Posting.Available + reversal.Posting.Held, fall, ct);
+        return reversal;
     }
 
-    private async Task<Result<Posting?>> CallAsync(string sql, CancellationToken ct, params NpgsqlParameter[] parameters)
+    private async Task<Result<Posting?>> CallAsync(string tenantId, string sql, CancellationToken ct, params NpgsqlParameter[] parameters)
     {
         await using var command = Command(sql, parameters);
+        Posting posting;
+        Fall fall;
         try
         {
             await using var row = await command.ExecuteReaderAsync(ct);
-            return await row.ReadAsync(ct) && !await row.IsDBNullAsync(0, ct)
-                ? Read(row)
-                : (Result<Posting?>)(Posting?)null;
+            if (!await row.ReadAsync(ct) || await row.IsDBNullAsync(0, ct))
+            {
+                return (Posting?)null;
+            }
+
+            (posting, fall) = (Read(row), ReadFall(row, 6));
         }
         catch (PostgresException e) when (e.SqlState == NotCovered)
         {
             return BillingErrors.NotCovered;
         }
+        catch (PostgresException e) when (e.SqlState == BudgetExceeded)
+        {
+            return BillingErrors.BudgetExceeded(e.MessageText);
+        }
         catch (PostgresException e) when (e.SqlState == NoAccount)
         {
             return BillingErrors.UnknownTenant;
         }
+
+        await alerts.TellAsync(tenantId, posting.Available + posting.Held, fall, ct);
+        return posting;
     }
 
     private NpgsqlCommand Command(string sql, params NpgsqlParameter[] parameters)
@@ -107,6 +189,8 @@ internal sealed class LedgerPostings(UnitOfWork unit, TimeProvider clock)
     private static Posting Read(NpgsqlDataReader row) =>
         new(row.GetString(0), row.GetInt64(1), row.GetFieldValue<DateTimeOffset>(2), row.GetBoolean(3), row.GetInt64(4), row.GetInt64(5));
 
+    private static Fall ReadFall(NpgsqlDataReader row, int at) => new(row.IsDBNull(at) ? null : row.GetInt64(at), row.GetBoolean(at + 1));
+
     private List<object> WithIds(IReadOnlyList<Line> lines) => lines
         .Select(l => (object)new { id = NewId(Ids.Entry), account = l.Account, amount = l.Amount, component = l.Component, quantity = l.Quantity, unit = l.Unit, rate = l.Rate, per = l.Per, rate_card = l.RateCard })
         .ToList();
@@ -115,7 +199,7 @@ internal sealed class LedgerPostings(UnitOfWork unit, TimeProvider clock)
 
     private NpgsqlParameter NewEntryIds(int count) => new() { Value = Enumerable.Range(0, count).Select(_ => NewId(Ids.Entry)).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text };
 
-    private static NpgsqlParameter Text(string value) => new() { Value = value, NpgsqlDbType = NpgsqlDbType.Text };
+    private static NpgsqlParameter Text(string? value) => new() { Value = (object?)value ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text };
 
     private static NpgsqlParameter Amount(long value) => new() { Value = value, NpgsqlDbType = NpgsqlDbType.Bigint };
 

@@ -14,9 +14,6 @@ internal sealed class OnTenantOpened(LedgerPostings ledger, SignupCredits signup
             return;
         }
 
-        var amount = signup.Credits * Credits.One;
-        await ledger.PostAsync(
-            notification.TenantId, "promotional", "signup", new { reason = "signup" },
-            [new("available", amount), new("platform:promotional", -amount)], cancellationToken);
+        await ledger.GrantAsync(notification.TenantId, "signup", new { reason = "signup" }, signup.Credits * Credits.One, expiresAt: null, cancellationToken);
     }
 }

@@ -3,13 +3,14 @@ namespace VoicePlatform.Contracts.Billing;
 /// <summary>Something measured, to be priced by the rate card in force when the subject was accepted.</summary>
 public sealed record Measured(string Component, string Unit, long Quantity);
 
-/// <summary>Reserves what the given use would cost. Refused with payment_required when it is not covered. One per subject.</summary>
-public sealed record PlaceHold(string TenantId, string SubjectId, IReadOnlyList<Measured> Expected) : ICommand<HoldPlaced>;
+/// <summary>Reserves what the given use would cost. Refused with payment_required when credits or a budget do not cover it. One per subject.</summary>
+/// <param name="AssistantId">Whose budgets it counts for, beside the tenant's own.</param>
+public sealed record PlaceHold(string TenantId, string SubjectId, string? AssistantId, IReadOnlyList<Measured> Expected) : ICommand<HoldPlaced>;
 
 /// <param name="Amount">Micro-credits.</param>
 public sealed record HoldPlaced(string HoldId, string RateCard, long Amount);
 
-/// <summary>Raises the subject's hold to cover the given use in all. Refused with payment_required when it is not covered.</summary>
+/// <summary>Raises the subject's hold to cover the given use in all. Refused with payment_required when credits or a budget do not cover it.</summary>
 public sealed record ExtendHold(string TenantId, string SubjectId, IReadOnlyList<Measured> Expected) : ICommand<Done>;
 
 /// <summary>Ends the subject's hold: charges what was used, gives back the rest. A second call answers the first one's charge.</summary>
