@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Npgsql;
 using NpgsqlTypes;
+using VoicePlatform.Contracts.Billing;
 
 namespace VoicePlatform.Billing.Ledger;
 
@@ -53,6 +54,25 @@ internal sealed class LedgerPostings(UnitOfWork unit, TimeProvider clock)
         CallAsync(
             "SELECT * FROM billing.settle_hold($1, $2, $3, $4, $5, $6)", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Jsonb(metadata), Jsonb(WithIds(lines)), NewEntryIds(3));
+
+    /// <summary>The lines that a charge was made of, in their order; none for a release.</summary>
+    public async Task<List<ChargeLine>> ChargedAsync(string transactionId, CancellationToken ct)
+    {
+        await using var query = Command(
+            """
+            SELECT component, quantity, unit, rate, per, rate_card, amount FROM billing.entries
+            WHERE transaction_id = $1 AND account = 'platform:revenue' ORDER BY position
+            """,
+            Text(transactionId));
+        var lines = new List<ChargeLine>();
+        await using var row = await query.ExecuteReaderAsync(ct);
+        while (await row.ReadAsync(ct))
+        {
+            lines.Add(new(row.GetString(0), row.GetInt64(1), row.GetString(2), row.GetInt64(3), row.GetInt64(4), row.GetString(5), row.GetInt64(6)));
+        }
+
+        return lines;
+    }
 
     /// <summary>Takes back what a transaction moved. Replayed: it was taken back before.</summary>
     public async Task<Result<Reversal>> ReverseAsync(string transactionId, string reason, CancellationToken ct)
