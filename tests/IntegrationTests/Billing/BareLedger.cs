@@ -6,10 +6,11 @@ using VoicePlatform.Billing;
 using VoicePlatform.Billing.Ledger;
 using VoicePlatform.Contracts.Billing;
 using VoicePlatform.SharedKernel;
+using VoicePlatform.Tenants;
 
 namespace VoicePlatform.IntegrationTests.Billing;
 
-/// <summary>The billing module over a database, as other modules ask it, without a host around it.</summary>
+/// <summary>The billing module over a database, as other modules ask it, with the one that it tells tenants through and without a host around them.</summary>
 internal sealed class BareLedger : IAsyncDisposable
 {
     private readonly IHost _host;
@@ -22,7 +23,7 @@ internal sealed class BareLedger : IAsyncDisposable
         builder.Services.AddLogging();
         builder.Services.AddSharedKernel();
         builder.Services.AddSingleton(Source);
-        builder.AddBilling();
+        builder.AddTenant().AddBilling();
         _host = builder.Build();
     }
 
@@ -38,6 +39,12 @@ internal sealed class BareLedger : IAsyncDisposable
     {
         var opened = await TogetherAsync(async scope =>
         {
+            var unit = scope.GetRequiredService<UnitOfWork>();
+            await using var tenant = new NpgsqlCommand("INSERT INTO tenant.tenants (id, name, created_at, updated_at) VALUES ($1, $1, now(), now())", unit.Connection, unit.Transaction)
+            {
+                Parameters = { new() { Value = tenantId } },
+            };
+            await tenant.ExecuteNonQueryAsync();
             await scope.GetRequiredService<LedgerPostings>().OpenAsync(tenantId, default);
             return (Result<Done>)default(Done);
         });
