@@ -27,6 +27,26 @@ internal sealed class HoldTests
     }
 
     [Test]
+    public async Task Who_asks_for_a_hold_again_is_told_of_the_one_there_is()
+    {
+        var first = (await _ledger.SendAsync(new PlaceHold(Tenant, "ses1", BareLedger.Messages(5)))).Value;
+        await _ledger.SendAsync(new ExtendHold(Tenant, "ses1", BareLedger.Messages(7)));
+        var again = (await _ledger.SendAsync(new PlaceHold(Tenant, "ses1", BareLedger.Messages(99)))).Value;
+
+        Assert.That(again, Is.EqualTo(first with { Amount = 70_000 }));
+        Assert.That(again.HoldId, Is.EqualTo(await _ledger.ScalarAsync<string>("SELECT id FROM billing.holds")));
+    }
+
+    [Test]
+    public async Task A_use_that_costs_more_than_a_posting_carries_is_refused_and_nothing_is_held()
+    {
+        var refused = await _ledger.SendAsync(new PlaceHold(Tenant, "ses1", BareLedger.Messages(long.MaxValue)));
+
+        Assert.That(refused.Error?.Code, Is.EqualTo("billing.amount_too_large"));
+        Assert.That(await _ledger.ScalarAsync<long>("SELECT count(*) FROM billing.holds"), Is.Zero);
+    }
+
+    [Test]
     public async Task Who_settles_again_is_told_what_was_charged_the_first_time()
     {
         await _ledger.SendAsync(new PlaceHold(Tenant, "ses1", BareLedger.Messages(5)));

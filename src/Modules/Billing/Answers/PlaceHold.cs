@@ -17,6 +17,12 @@ internal sealed class PlaceHoldHandler(LedgerPostings ledger, RateCards cards, T
         var amount = expected.Value.Amount;
         var holdId = Ids.New(Ids.Hold, clock.GetUtcNow());
         var posted = await ledger.PlaceHoldAsync(holdId, request.TenantId, request.SubjectId, amount, card.Id, cancellationToken);
-        return posted.IsOk ? new HoldPlaced(holdId, card.Id, amount) : posted.Error;
+        if (!posted.IsOk)
+        {
+            return posted.Error;
+        }
+
+        // Who asks again is told of the hold there is.
+        return posted.Value is { Replayed: true } ? await ledger.HoldAsync(request.TenantId, request.SubjectId, cancellationToken) : new HoldPlaced(holdId, card.Id, amount);
     }
 }

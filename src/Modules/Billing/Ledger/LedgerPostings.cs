@@ -55,6 +55,15 @@ internal sealed class LedgerPostings(UnitOfWork unit, TimeProvider clock)
             "SELECT * FROM billing.settle_hold($1, $2, $3, $4, $5, $6)", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Jsonb(metadata), Jsonb(WithIds(lines)), NewEntryIds(3));
 
+    /// <summary>A subject's hold, with what is in it now.</summary>
+    public async Task<HoldPlaced> HoldAsync(string tenantId, string subjectId, CancellationToken ct)
+    {
+        await using var query = Command("SELECT id, rate_card, amount FROM billing.holds WHERE tenant_id = $1 AND subject_id = $2", Text(tenantId), Text(subjectId));
+        await using var row = await query.ExecuteReaderAsync(ct);
+        await row.ReadAsync(ct);
+        return new(row.GetString(0), row.GetString(1), row.GetInt64(2));
+    }
+
     /// <summary>The lines that a charge was made of, in their order; none for a release.</summary>
     public async Task<List<ChargeLine>> ChargedAsync(string transactionId, CancellationToken ct)
     {

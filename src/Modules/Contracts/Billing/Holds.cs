@@ -6,6 +6,7 @@ public sealed record Measured(string Component, string Unit, long Quantity);
 /// <summary>Reserves what the given use would cost. Refused with payment_required when it is not covered. One per subject.</summary>
 public sealed record PlaceHold(string TenantId, string SubjectId, IReadOnlyList<Measured> Expected) : ICommand<HoldPlaced>;
 
+/// <summary>The subject's hold: the one there is where it was asked for again.</summary>
 /// <param name="Amount">Micro-credits.</param>
 public sealed record HoldPlaced(string HoldId, string RateCard, long Amount);
 

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Text.Json;
-using Npgsql;
 
 namespace VoicePlatform.IntegrationTests.Billing.Proof;
 
@@ -98,24 +97,12 @@ internal sealed class PlayerProcess : IAsyncDisposable
 
         async Task PlayAsync(Request request)
         {
-            try
+            var ending = await Player.PlayAsync(ledger, request.Operation, async _ =>
             {
-                var ending = await Player.PlayAsync(ledger, request.Operation, async _ =>
-                {
-                    await WriteAsync("stopped");
-                    await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System);
-                });
-                await WriteAsync($"{request.Number} {JsonSerializer.Serialize(ending)}");
-            }
-            catch (NpgsqlException)
-            {
-                await WriteAsync($"{request.Number} null");
-            }
-            catch (Exception e)
-            {
-                // What must never happen ends the test by its name.
-                await WriteAsync($"{request.Number} {JsonSerializer.Serialize(new Ending(e.ToString(), []))}");
-            }
+                await WriteAsync("stopped");
+                await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System);
+            });
+            await WriteAsync($"{request.Number} {JsonSerializer.Serialize(ending)}");
         }
 
         async Task WriteAsync(string line)
