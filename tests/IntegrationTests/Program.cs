@@ -9,8 +9,8 @@ internal static class Program
     {
         switch (args)
         {
-            case [PlayerProcess.Verb, var database]:
-                await PlayerProcess.ServeAsync(database);
+            case [PlayerProcess.Verb]:
+                await PlayerProcess.ServeAsync();
                 return 0;
             default:
                 await Console.Error.WriteLineAsync("The tests are run by dotnet test.");

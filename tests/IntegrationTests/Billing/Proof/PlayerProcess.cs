@@ -9,6 +9,8 @@ internal sealed class PlayerProcess : IAsyncDisposable
 {
     public const string Verb = "ledger-player";
 
+    private const string Database = "LEDGER_PLAYER_DATABASE";
+
     private readonly ConcurrentDictionary<int, TaskCompletionSource<Ending?>> _playing = new();
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SemaphoreSlim _writing = new(1, 1);
@@ -29,12 +31,13 @@ internal sealed class PlayerProcess : IAsyncDisposable
 
     public static async Task<PlayerProcess> StartAsync(string database)
     {
-        var start = new ProcessStartInfo("dotnet", [typeof(PlayerProcess).Assembly.Location, Verb, database])
+        var start = new ProcessStartInfo("dotnet", [typeof(PlayerProcess).Assembly.Location, Verb])
         {
             UseShellExecute = false,
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
         };
+        start.Environment[Database] = database;
         var process = Process.Start(start)!;
         Assert.That(await process.StandardOutput.ReadLineAsync(), Is.EqualTo("ready"));
         return new PlayerProcess(process);
@@ -85,9 +88,9 @@ internal sealed class PlayerProcess : IAsyncDisposable
     }
 
     /// <summary>The other side of it.</summary>
-    public static async Task ServeAsync(string database)
+    public static async Task ServeAsync()
     {
-        await using var ledger = new BareLedger(database);
+        await using var ledger = new BareLedger(Environment.GetEnvironmentVariable(Database)!);
         using var writing = new SemaphoreSlim(1, 1);
         await WriteAsync("ready");
         while (await Console.In.ReadLineAsync() is { } line)
