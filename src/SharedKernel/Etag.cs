@@ -23,7 +23,17 @@ public static class Etag
             : Results.Bytes(body, "application/json; charset=utf-8");
     }
 
-    public static void Tell(HttpContext http, int revision) => http.Response.Headers.ETag = Of(revision);
+    /// <summary>Answers a resource with the tag of its revision; a new one (201) also with where it is.</summary>
+    public static IResult Answer<T>(HttpContext http, T resource, int revision, int status, string path)
+    {
+        http.Response.Headers.ETag = Of(revision);
+        if (status == StatusCodes.Status201Created)
+        {
+            http.Response.Headers.Location = path;
+        }
+
+        return TypedResults.Json(resource, SharedKernel.Json.Options, statusCode: status);
+    }
 
     /// <summary>What the request asks to find; empty when it does not care.</summary>
     public static string Wanted(HttpContext http) => http.Request.Headers.IfMatch.ToString();

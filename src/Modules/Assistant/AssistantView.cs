@@ -25,14 +25,6 @@ internal sealed record AssistantView : AssistantDocument
 
     public static AssistantView Of(Assistant assistant, AssistantDocument document) => new(assistant, document);
 
-    public static IResult Answer(AssistantView view, HttpContext http, int status = StatusCodes.Status200OK)
-    {
-        Etag.Tell(http, view.Version);
-        if (status == StatusCodes.Status201Created)
-        {
-            http.Response.Headers.Location = $"/v1/assistants/{view.Id}";
-        }
-
-        return Results.Json(view, Json.Options, statusCode: status);
-    }
+    public static IResult Answer(AssistantView view, HttpContext http, int status = StatusCodes.Status200OK) =>
+        Etag.Answer(http, view, view.Version, status, $"/v1/assistants/{view.Id}");
 }

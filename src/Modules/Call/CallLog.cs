@@ -14,7 +14,7 @@ internal static partial class CallLog
     [LoggerMessage(LogLevel.Error, "Looking for calls to dial failed")]
     public static partial void ClaimFailed(ILogger logger, Exception exception);
 
-    [LoggerMessage(LogLevel.Error, "Sweeping calls failed")]
+    [LoggerMessage(LogLevel.Error, "A call could not be ended; it is tried again")]
     public static partial void SweepFailed(ILogger logger, Exception exception);
 
     [LoggerMessage(LogLevel.Warning, "The context of call to {NumberId} could not be had: {Cause}")]

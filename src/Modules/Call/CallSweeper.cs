@@ -9,38 +9,14 @@ namespace VoicePlatform.Calls;
 /// Sees to it that every call ends: queued ones that nobody got to, attempts whose host died, calls that outlive their time. A number
 /// that may have rung is not rung again.
 /// </summary>
-internal sealed class CallSweeper(NpgsqlDataSource source, IServiceScopeFactory scopes, TimeProvider clock, ILogger<CallSweeper> log) : BackgroundService
+internal sealed class CallSweeper(NpgsqlDataSource source, IServiceScopeFactory scopes, TimeProvider clock, ILogger<CallSweeper> log) : BackgroundLoop(Interval, clock, log)
 {
     private const int Batch = 200;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task WorkAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(Interval, clock);
-        try
-        {
-            do
-            {
-                try
-                {
-                    await SweepAsync(stoppingToken);
-                }
-                catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-                {
-                    CallLog.SweepFailed(log, e);
-                }
-            }
-            while (await timer.WaitForNextTickAsync(stoppingToken));
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // Shutting down.
-        }
-    }
-
-    internal async Task SweepAsync(CancellationToken ct)
-    {
-        var now = clock.GetUtcNow();
+        var now = Clock.GetUtcNow();
         foreach (var (callId, _, _) in await FindAsync("SELECT id, 0, NULL FROM call.calls WHERE status = 'queued' AND expires_at < $1 ORDER BY expires_at LIMIT $2", now, ct))
         {
             await SendAsync(new ExpireCall(callId), ct);
@@ -84,7 +60,7 @@ internal sealed class CallSweeper(NpgsqlDataSource source, IServiceScopeFactory 
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
             // One that cannot be ended must not keep the others; it is tried again with the next sweep.
-            CallLog.SweepFailed(log, e);
+            CallLog.SweepFailed(Log, e);
         }
     }
 }

@@ -107,7 +107,7 @@ internal sealed class AcceptSessionHandler(SessionDb db, UnitOfWork unit, IMedia
     /// <summary>Null when the room that the caller chose is taken, by whomever.</summary>
     private async Task<Session?> InsertAsync(NewSession start, AssistantVersion assistant, string identity, CancellationToken ct)
     {
-        // The room's name carries the millisecond: a second session of one caller in the same one takes the next.
+        // A room's name carries the millisecond: a second session of one caller in the same one takes the next.
         for (var now = clock.GetUtcNow(); ; now += TimeSpan.FromMilliseconds(1))
         {
             var session = Session.Open(caller, start, assistant, identity, now);

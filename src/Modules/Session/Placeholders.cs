@@ -1,11 +1,10 @@
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using VoicePlatform.Contracts.Assistants;
 
 namespace VoicePlatform.Sessions;
 
 /// <summary>Replaces {{name}} from variables, then metadata, and {{metadata.name}}. An unknown name stays as it is and is reported.</summary>
-internal static partial class Placeholders
+internal static class Placeholders
 {
     public static AssistantDocument Fill(AssistantDocument document, IReadOnlyDictionary<string, string> values, ICollection<string> unknown) => document with
     {
@@ -14,16 +13,15 @@ internal static partial class Placeholders
         Voicemail = document.Voicemail with { Message = Fill(document.Voicemail.Message, values, unknown) },
     };
 
-    public static string Fill(string text, IReadOnlyDictionary<string, string> values, ICollection<string> unknown) => Name().Replace(text, match =>
+    public static string Fill(string text, IReadOnlyDictionary<string, string> values, ICollection<string> unknown) => Template.Fill(text, name =>
     {
-        var name = match.Groups["name"].Value;
         if (values.TryGetValue(name, out var value))
         {
             return value;
         }
 
         unknown.Add(name);
-        return match.Value;
+        return null;
     });
 
     /// <summary>All that can be replaced: the assistant's defaults, over them the metadata, over it the session's variables.</summary>
@@ -45,7 +43,4 @@ internal static partial class Placeholders
 
         return values;
     }
-
-    [GeneratedRegex(@"\{\{\s*(?<name>[A-Za-z_][A-Za-z0-9_.]{0,127})\s*\}\}", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
-    private static partial Regex Name();
 }

@@ -7,7 +7,7 @@ namespace VoicePlatform.Sessions;
 /// Ends conversations that nobody runs: their host died, their agent never came, or a text session was left. They are charged
 /// for what happened until somebody last reported.
 /// </summary>
-internal sealed partial class SessionSweeper(NpgsqlDataSource source, IServiceScopeFactory scopes, TimeProvider clock, ILogger<SessionSweeper> log) : BackgroundService
+internal sealed partial class SessionSweeper(NpgsqlDataSource source, IServiceScopeFactory scopes, TimeProvider clock, ILogger<SessionSweeper> log) : BackgroundLoop(Interval, clock, log)
 {
     /// <summary>The agent reports every five seconds; four missed reports mean that it is gone.</summary>
     public static readonly TimeSpan LostAfter = TimeSpan.FromSeconds(20);
@@ -16,33 +16,9 @@ internal sealed partial class SessionSweeper(NpgsqlDataSource source, IServiceSc
     private static readonly TimeSpan TextIdleAfter = TimeSpan.FromMinutes(30);
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task WorkAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(Interval, clock);
-        try
-        {
-            do
-            {
-                try
-                {
-                    await SweepAsync(stoppingToken);
-                }
-                catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-                {
-                    Failed(log, e);
-                }
-            }
-            while (await timer.WaitForNextTickAsync(stoppingToken));
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // Shutting down.
-        }
-    }
-
-    private async Task SweepAsync(CancellationToken ct)
-    {
-        var now = clock.GetUtcNow();
+        var now = Clock.GetUtcNow();
         var abandoned = new List<(string Id, string Reason)>();
         await using (var query = source.CreateCommand(
             """
@@ -67,12 +43,12 @@ internal sealed partial class SessionSweeper(NpgsqlDataSource source, IServiceSc
             {
                 await using var scope = scopes.CreateAsyncScope();
                 var finished = await scope.ServiceProvider.GetRequiredService<IMediator>().Send(new FinishSession(id, reason), ct);
-                Swept(log, id, finished.Error?.Code ?? reason);
+                Swept(Log, id, finished.Error?.Code ?? reason);
             }
             catch (Exception e) when (!ct.IsCancellationRequested)
             {
                 // One that cannot be ended must not keep the others open; it is tried again with the next sweep.
-                Failed(log, e);
+                Failed(Log, e);
             }
         }
     }
@@ -80,6 +56,6 @@ internal sealed partial class SessionSweeper(NpgsqlDataSource source, IServiceSc
     [LoggerMessage(LogLevel.Information, "Session {SessionId} was ended by the sweeper: {Reason}")]
     private static partial void Swept(ILogger logger, string sessionId, string reason);
 
-    [LoggerMessage(LogLevel.Error, "Sweeping sessions failed")]
+    [LoggerMessage(LogLevel.Error, "A session could not be ended; it is tried again")]
     private static partial void Failed(ILogger logger, Exception exception);
 }

@@ -18,11 +18,8 @@ internal sealed record WebhookView(
         w.Id, w.Url, w.Description, w.EventTypes, w.DisabledAt is null ? WebhookStatus.Enabled : WebhookStatus.Disabled, w.DisabledAt, w.DisabledReason,
         w.FailingSince, w.Signing, w.PublicKey, w.PreviousUntil > now ? w.PreviousUntil : null, w.CreatedAt, secret, w.Revision);
 
-    public static IResult Answer(WebhookView view, HttpContext http, int status = StatusCodes.Status200OK)
-    {
-        Etag.Tell(http, view.Revision);
-        return TypedResults.Json(view, Json.Options, statusCode: status);
-    }
+    public static IResult Answer(WebhookView view, HttpContext http, int status = StatusCodes.Status200OK) =>
+        Etag.Answer(http, view, view.Revision, status, $"/v1/webhooks/{view.Id}");
 }
 
 internal enum WebhookStatus { Enabled, Disabled }

@@ -25,16 +25,8 @@ internal sealed record TrunkView : TrunkSettings
 
     public static TrunkView ViewOf(Trunk t) => new(t);
 
-    public static IResult Answer(TrunkView view, HttpContext http, int status = StatusCodes.Status200OK)
-    {
-        Etag.Tell(http, view.Revision);
-        if (status == StatusCodes.Status201Created)
-        {
-            http.Response.Headers.Location = $"/v1/trunks/{view.Id}";
-        }
-
-        return Results.Json(view, Json.Options, statusCode: status);
-    }
+    public static IResult Answer(TrunkView view, HttpContext http, int status = StatusCodes.Status200OK) =>
+        Etag.Answer(http, view, view.Revision, status, $"/v1/trunks/{view.Id}");
 }
 
 /// <summary>Whether the media server knows the trunk as it is now.</summary>
@@ -54,14 +46,6 @@ internal sealed record NumberAnswer(NumberView Number, int Revision)
 {
     public static NumberAnswer Of(PhoneNumber n) => new(NumberView.Of(n), n.Revision);
 
-    public static IResult Tell(NumberAnswer answer, HttpContext http, int status = StatusCodes.Status200OK)
-    {
-        Etag.Tell(http, answer.Revision);
-        if (status == StatusCodes.Status201Created)
-        {
-            http.Response.Headers.Location = $"/v1/numbers/{answer.Number.Id}";
-        }
-
-        return Results.Json(answer.Number, Json.Options, statusCode: status);
-    }
+    public static IResult Tell(NumberAnswer answer, HttpContext http, int status = StatusCodes.Status200OK) =>
+        Etag.Answer(http, answer.Number, answer.Revision, status, $"/v1/numbers/{answer.Number.Id}");
 }

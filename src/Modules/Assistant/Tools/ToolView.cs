@@ -25,14 +25,6 @@ internal sealed record ToolView : ToolDocument
 
     public static ToolView Of(Tool tool, SecretBox box) => new(tool, box);
 
-    public static IResult Answer(ToolView view, HttpContext http, int status = StatusCodes.Status200OK)
-    {
-        Etag.Tell(http, view.Revision);
-        if (status == StatusCodes.Status201Created)
-        {
-            http.Response.Headers.Location = $"/v1/tools/{view.Id}";
-        }
-
-        return Results.Json(view, Json.Options, statusCode: status);
-    }
+    public static IResult Answer(ToolView view, HttpContext http, int status = StatusCodes.Status200OK) =>
+        Etag.Answer(http, view, view.Revision, status, $"/v1/tools/{view.Id}");
 }

@@ -8,7 +8,7 @@ namespace VoicePlatform.Sessions.Compat;
 /// Conversations that an agent of somebody else's holds report nothing: their rooms are looked at instead, so that they start with
 /// their caller, are paid for while they last, and end.
 /// </summary>
-internal sealed partial class WatchedRooms(NpgsqlDataSource source, IServiceScopeFactory scopes, TimeProvider clock, ILogger<WatchedRooms> log) : BackgroundService
+internal sealed class WatchedRooms(NpgsqlDataSource source, IServiceScopeFactory scopes, TimeProvider clock, ILogger<WatchedRooms> log) : BackgroundLoop(Interval, clock, log)
 {
     private const int Batch = 200;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
@@ -17,29 +17,11 @@ internal sealed partial class WatchedRooms(NpgsqlDataSource source, IServiceScop
     private static readonly TimeSpan AwayFor = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan NeverCameAfter = TimeSpan.FromSeconds(60);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task WorkAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(Interval, clock);
-        try
+        foreach (var session in await OpenAsync(ct))
         {
-            while (await timer.WaitForNextTickAsync(stoppingToken))
-            {
-                try
-                {
-                    foreach (var session in await OpenAsync(stoppingToken))
-                    {
-                        await LookAsync(session, stoppingToken);
-                    }
-                }
-                catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-                {
-                    Failed(log, e);
-                }
-            }
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // Shutting down.
+            await LookAsync(session, ct);
         }
     }
 
@@ -62,7 +44,7 @@ internal sealed partial class WatchedRooms(NpgsqlDataSource source, IServiceScop
             return;     // Not known now; the next look may tell.
         }
 
-        var now = clock.GetUtcNow();
+        var now = Clock.GetUtcNow();
         var reason = session.StartedAt is { } startedAt
             ? now - startedAt > TimeSpan.FromSeconds(session.MaxDurationS) ? EndReasons.MaxDuration
                 : !isThere && now - session.LastSeenAt > AwayFor ? EndReasons.CallerLeft
@@ -99,9 +81,6 @@ internal sealed partial class WatchedRooms(NpgsqlDataSource source, IServiceScop
 
         return open;
     }
-
-    [LoggerMessage(LogLevel.Error, "Rooms of conversations held elsewhere could not be looked at")]
-    private static partial void Failed(ILogger logger, Exception exception);
 
     private sealed record Watched(
         string Id, string RoomName, string Identity, DateTimeOffset CreatedAt, DateTimeOffset? StartedAt, DateTimeOffset LastSeenAt, int MaxDurationS);

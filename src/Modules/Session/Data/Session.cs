@@ -65,7 +65,7 @@ internal sealed class Session
             TenantId = caller.TenantId,
             AssistantId = assistant.AssistantId,
             AssistantVersion = assistant.Version,
-            RoomName = start.RoomName ?? $"agent_{assistant.AssistantId}_{identity}_{now.ToUnixTimeMilliseconds()}",
+            RoomName = start.RoomName ?? (start.TextOnly ? id : $"agent_{assistant.AssistantId}_{identity}_{now.ToUnixTimeMilliseconds()}"),
             ParticipantIdentity = identity,
             TextOnly = start.TextOnly,
             IsTest = caller.IsTest,

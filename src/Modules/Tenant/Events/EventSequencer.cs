@@ -6,8 +6,9 @@ namespace VoicePlatform.Tenants.Events;
 /// Numbers events after their commit. Ids are given before commit and commits overtake each other, so a reader who went by id
 /// would miss what commits late. One sequencer works at a time, whichever host gets the lock.
 /// </summary>
-internal sealed partial class EventSequencer(
-    NpgsqlDataSource source, [FromKeyedServices(typeof(EventSequencer))] WakeUp wakeUp, TimeProvider clock, ILogger<EventSequencer> log) : BackgroundService
+internal sealed class EventSequencer(
+    NpgsqlDataSource source, [FromKeyedServices(typeof(EventSequencer))] WakeUp wakeUp, TimeProvider clock, ILogger<EventSequencer> log)
+    : BackgroundLoop(PollInterval, clock, log, wakeUp), IAsyncDisposable
 {
     private const int Batch = 1000;
     private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(1);
@@ -17,29 +18,13 @@ internal sealed partial class EventSequencer(
 
     private readonly KeptConnection _connection = new(source);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        await using var kept = _connection;
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                while (await NumberSomeAsync(stoppingToken) == Batch)
-                {
-                }
+    public ValueTask DisposeAsync() => _connection.DisposeAsync();
 
-                await wakeUp.WaitAsync(PollInterval, clock, stoppingToken);
-                await Task.Delay(Pace, clock, stoppingToken);
-            }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception e)
-            {
-                Failed(log, e);
-                await Task.Delay(PollInterval, clock, CancellationToken.None);
-            }
+    protected override async Task WorkAsync(CancellationToken ct)
+    {
+        await Task.Delay(Pace, Clock, ct);
+        while (await NumberSomeAsync(ct) == Batch)
+        {
         }
     }
 
@@ -48,7 +33,4 @@ internal sealed partial class EventSequencer(
         await using var number = await _connection.PrepareAsync("SELECT tenant.number_events($1)", ct, new NpgsqlParameter { Value = Batch });
         return (int)(await number.ExecuteScalarAsync(ct))!;
     }
-
-    [LoggerMessage(LogLevel.Error, "Numbering events failed")]
-    private static partial void Failed(ILogger logger, Exception exception);
 }

@@ -4,8 +4,8 @@ using Npgsql;
 namespace VoicePlatform.Tenants.Events;
 
 /// <summary>Queues what replays by range ask for, some hundred events a transaction, from where the last one ended, whichever host it was on.</summary>
-internal sealed partial class Replayer(
-    NpgsqlDataSource source, [FromKeyedServices(typeof(Replayer))] WakeUp wakeUp, DueLanes due, TimeProvider clock, ILogger<Replayer> log) : BackgroundService
+internal sealed class Replayer(
+    NpgsqlDataSource source, [FromKeyedServices(typeof(Replayer))] WakeUp wakeUp, DueLanes due, TimeProvider clock, ILogger<Replayer> log) : BackgroundLoop(PollInterval, clock, log, wakeUp)
 {
     private const int Batch = 500;
     private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(5);
@@ -26,27 +26,10 @@ internal sealed partial class Replayer(
             ELSE d.status = 'failed' OR (d.status = 'delivered' AND NOT @OnlyFailed) END
         """;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task WorkAsync(CancellationToken ct)
     {
-        while (!stoppingToken.IsCancellationRequested)
+        while (await QueueSomeAsync(ct))
         {
-            try
-            {
-                while (await QueueSomeAsync(stoppingToken))
-                {
-                }
-
-                await wakeUp.WaitAsync(PollInterval, clock, stoppingToken);
-            }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception e)
-            {
-                Failed(log, e);
-                await Task.Delay(PollInterval, clock, CancellationToken.None);
-            }
         }
     }
 
@@ -79,7 +62,7 @@ internal sealed partial class Replayer(
 
     private async Task QueueAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, Replay replay, List<Past> events, CancellationToken ct)
     {
-        var now = clock.GetUtcNow();
+        var now = Clock.GetUtcNow();
         var fresh = events.Where(e => e.DeliveryId is null).ToList();
         await using var queue = new NpgsqlCommand(
             """
@@ -107,9 +90,6 @@ internal sealed partial class Replayer(
         queue.Parameters.Add(new() { Value = fresh.Select(e => EventLog.Body(e.Id, e.Type, e.CreatedAt, e.Sequence, e.SubjectId, e.IsTest, e.Data)).ToArray() });
         await queue.ExecuteNonQueryAsync(ct);
     }
-
-    [LoggerMessage(LogLevel.Error, "Queueing a replay failed")]
-    private static partial void Failed(ILogger logger, Exception exception);
 
     private sealed record Replay
     {

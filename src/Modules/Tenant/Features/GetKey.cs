@@ -7,11 +7,8 @@ internal static class GetKey
 {
     public static void Map(RouteGroupBuilder keys) => keys
         .MapGet("/{id}", async (string id, HttpContext http, Caller caller, IMediator mediator, CancellationToken ct) =>
-            (await mediator.Send(new Query(caller.TenantId, id), ct)).ToHttp(r =>
-            {
-                Etag.Tell(http, r.Revision);
-                return TypedResults.Json(r.Key, Json.Options);
-            }))
+            (await mediator.Send(new Query(caller.TenantId, id), ct))
+            .ToHttp(r => Etag.Answer(http, r.Key, r.Revision, StatusCodes.Status200OK, $"/v1/keys/{r.Key.Id}")))
         .WithName(nameof(GetKey))
         .Produces<KeyView>();
 

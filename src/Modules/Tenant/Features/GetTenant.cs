@@ -13,11 +13,8 @@ internal sealed record TenantAnswer(TenantView Tenant, int Revision)
 {
     public static TenantAnswer Of(Data.Tenant t) => new(TenantView.Of(t), t.Revision);
 
-    public static IResult Tell(TenantAnswer answer, HttpContext http)
-    {
-        Etag.Tell(http, answer.Revision);
-        return Results.Json(answer.Tenant, Json.Options);
-    }
+    public static IResult Tell(TenantAnswer answer, HttpContext http) =>
+        Etag.Answer(http, answer.Tenant, answer.Revision, StatusCodes.Status200OK, "/v1/tenant");
 }
 
 /// <summary>The tenant that the key belongs to.</summary>

@@ -13,11 +13,8 @@ internal sealed record SecretAnswer(SecretView Secret, int Revision)
 {
     public static SecretAnswer Of(Secret s) => new(SecretView.Of(s), s.Revision);
 
-    public static IResult Tell(SecretAnswer answer, HttpContext http, int status = StatusCodes.Status200OK)
-    {
-        Etag.Tell(http, answer.Revision);
-        return Results.Json(answer.Secret, Json.Options, statusCode: status);
-    }
+    public static IResult Tell(SecretAnswer answer, HttpContext http, int status = StatusCodes.Status200OK) =>
+        Etag.Answer(http, answer.Secret, answer.Revision, status, $"/v1/secrets/{answer.Secret.Name}");
 }
 
 /// <summary>

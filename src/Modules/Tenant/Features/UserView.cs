@@ -12,16 +12,8 @@ internal sealed record UserAnswer(UserView User, int Revision)
 {
     public static UserAnswer Of(User u) => new(UserView.Of(u), u.Revision);
 
-    public static IResult Tell(UserAnswer answer, HttpContext http, int status = StatusCodes.Status200OK)
-    {
-        Etag.Tell(http, answer.Revision);
-        if (status == StatusCodes.Status201Created)
-        {
-            http.Response.Headers.Location = $"/v1/users/{answer.User.Id}";
-        }
-
-        return Results.Json(answer.User, Json.Options, statusCode: status);
-    }
+    public static IResult Tell(UserAnswer answer, HttpContext http, int status = StatusCodes.Status200OK) =>
+        Etag.Answer(http, answer.User, answer.Revision, status, $"/v1/users/{answer.User.Id}");
 }
 
 internal static class RoleRules

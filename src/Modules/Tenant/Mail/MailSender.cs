@@ -8,7 +8,7 @@ namespace VoicePlatform.Tenants.Mail;
 /// <summary>Sends the mails that were committed, one after the other, and tries each for a day. A crash between sending and noting it sends again.</summary>
 internal sealed partial class MailSender(
     NpgsqlDataSource source, SmtpPost post, IOptions<MailOptions> options, [FromKeyedServices(typeof(MailSender))] WakeUp wakeUp, TimeProvider clock, ILogger<MailSender> log)
-    : BackgroundService
+    : BackgroundLoop(PollInterval, clock, log, wakeUp)
 {
     public static readonly TimeSpan GiveUpAfter = TimeSpan.FromDays(1);
 
@@ -17,39 +17,17 @@ internal sealed partial class MailSender(
     private static readonly TimeSpan FirstWait = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LongestWait = TimeSpan.FromHours(1);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task WorkAsync(CancellationToken ct)
     {
-        if (options.Value.Host is null)
+        while (options.Value.Host is not null && await SendOneAsync(ct))
         {
-            return;
-        }
-
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                while (await SendOneAsync(stoppingToken))
-                {
-                }
-
-                await wakeUp.WaitAsync(PollInterval, clock, stoppingToken);
-            }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception e)
-            {
-                Failed(log, e);
-                await Task.Delay(PollInterval, clock, CancellationToken.None);
-            }
         }
     }
 
     /// <returns>Whether there was one.</returns>
     private async Task<bool> SendOneAsync(CancellationToken ct)
     {
-        var now = clock.GetUtcNow();
+        var now = Clock.GetUtcNow();
         await using var connection = await source.OpenConnectionAsync(ct);
         var mail = await connection.QuerySingleOrDefaultAsync<Due>(new(
             """
@@ -73,12 +51,12 @@ internal sealed partial class MailSender(
             var isOver = now - mail.CreatedAt > GiveUpAfter || e is FormatException;
             if (isOver)
             {
-                GaveUp(log, mail.Id, mail.Attempts, e);
+                GaveUp(Log, mail.Id, mail.Attempts, e);
                 await connection.ExecuteAsync(new("DELETE FROM tenant.mails WHERE id = @Id", mail, cancellationToken: ct));
             }
             else
             {
-                AttemptFailed(log, mail.Id, mail.Attempts, e);
+                AttemptFailed(Log, mail.Id, mail.Attempts, e);
                 var wait = FirstWait * Math.Pow(2, Math.Min(mail.Attempts - 1, 20));
                 await connection.ExecuteAsync(new(
                     "UPDATE tenant.mails SET next_attempt_at = @At WHERE id = @Id", new { mail.Id, At = now + (wait < LongestWait ? wait : LongestWait) }, cancellationToken: ct));
@@ -93,9 +71,6 @@ internal sealed partial class MailSender(
 
     [LoggerMessage(LogLevel.Error, "Mail {MailId} is given up after {Attempts} attempts")]
     private static partial void GaveUp(ILogger logger, string mailId, int attempts, Exception exception);
-
-    [LoggerMessage(LogLevel.Error, "Sending mail failed")]
-    private static partial void Failed(ILogger logger, Exception exception);
 
     private sealed record Due
     {

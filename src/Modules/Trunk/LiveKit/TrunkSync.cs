@@ -14,48 +14,28 @@ internal sealed partial class TrunkSync(
     IServiceScopeFactory scopes,
     [FromKeyedServices(typeof(TrunkSync))] WakeUp wakeUp,
     TimeProvider clock,
-    ILogger<TrunkSync> log) : BackgroundService
+    ILogger<TrunkSync> log) : BackgroundLoop(PollInterval, clock, log, wakeUp)
 {
     private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan FullInterval = TimeSpan.FromMinutes(2);
 
     private string? _complaint;
+    private DateTimeOffset _fullDue = DateTimeOffset.MinValue;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task WorkAsync(CancellationToken ct)
     {
-        var fullDue = clock.GetUtcNow();
-        while (!stoppingToken.IsCancellationRequested)
+        var full = Clock.GetUtcNow() >= _fullDue;
+        try
         {
-            try
+            if (await PassAsync(full, ct) && full)
             {
-                var full = clock.GetUtcNow() >= fullDue;
-                if (await PassAsync(full, stoppingToken) && full)
-                {
-                    _complaint = null;
-                    fullDue = clock.GetUtcNow() + FullInterval;
-                }
+                _complaint = null;
+                _fullDue = Clock.GetUtcNow() + FullInterval;
             }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (LiveKitApiException e)
-            {
-                await ComplainAsync(e.Message, stoppingToken);
-            }
-            catch (Exception e)
-            {
-                Failed(log, e);
-            }
-
-            try
-            {
-                await wakeUp.WaitAsync(PollInterval, clock, stoppingToken);
-            }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
+        }
+        catch (LiveKitApiException e)
+        {
+            await ComplainAsync(e.Message, ct);
         }
     }
 
@@ -64,7 +44,7 @@ internal sealed partial class TrunkSync(
     {
         if (_complaint != reason)
         {
-            NotReached(log, reason);
+            NotReached(Log, reason);
         }
 
         _complaint = reason;
@@ -76,7 +56,7 @@ internal sealed partial class TrunkSync(
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
-            Failed(log, e);
+            NotKept(Log, e);
         }
     }
 
@@ -126,18 +106,18 @@ internal sealed partial class TrunkSync(
 
     private async Task SyncAsync(TrunksOnServer server, List<Desired> changed, CancellationToken ct)
     {
-        foreach (var (trunk, numbers) in changed.Where(c => c.Trunk.SyncAfter <= clock.GetUtcNow()))
+        foreach (var (trunk, numbers) in changed.Where(c => c.Trunk.SyncAfter <= Clock.GetUtcNow()))
         {
             try
             {
                 var (trunkId, ruleId) = await server.BringAsync(trunk, numbers, ct);
                 await NoteAsync(trunk, trunk.Revision, trunkId, ruleId, null, ct);
-                Synced(log, trunk.Id);
+                Synced(Log, trunk.Id);
             }
             catch (LiveKitApiException e)
             {
                 await NoteAsync(trunk, trunk.SyncedRevision, trunk.LivekitTrunkId, trunk.LivekitRuleId, e.Message, ct);
-                Refused(log, trunk.Id, e.Message);
+                Refused(Log, trunk.Id, e.Message);
             }
         }
     }
@@ -151,7 +131,7 @@ internal sealed partial class TrunkSync(
         note.Parameters.Add(new() { Value = (object?)trunkId ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Text });
         note.Parameters.Add(new() { Value = (object?)ruleId ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Text });
         note.Parameters.Add(new() { Value = (object?)error ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Text });
-        note.Parameters.Add(new() { Value = error is null ? clock.GetUtcNow() : clock.GetUtcNow() + PollInterval });
+        note.Parameters.Add(new() { Value = error is null ? Clock.GetUtcNow() : Clock.GetUtcNow() + PollInterval });
         await note.ExecuteNonQueryAsync(ct);
     }
 
@@ -181,8 +161,8 @@ internal sealed partial class TrunkSync(
     [LoggerMessage(LogLevel.Warning, "The trunks could not be compared with LiveKit's: {Reason}")]
     private static partial void NotReached(ILogger logger, string reason);
 
-    [LoggerMessage(LogLevel.Error, "Bringing trunks to LiveKit failed")]
-    private static partial void Failed(ILogger logger, Exception exception);
+    [LoggerMessage(LogLevel.Error, "Why trunks wait could not be kept")]
+    private static partial void NotKept(ILogger logger, Exception exception);
 
     /// <param name="Numbers">The trunk's own and those routed by it.</param>
     private sealed record Desired(Trunk Trunk, IReadOnlyList<string> Numbers);

@@ -9,7 +9,7 @@ using VoicePlatform.Contracts.Assistants;
 namespace VoicePlatform.Agent.Providers.Script;
 
 /// <summary>Answers by the rules in the assistant's llm.options, the same every time.</summary>
-internal sealed partial class ScriptModel : ILanguageModel
+internal sealed class ScriptModel : ILanguageModel
 {
     // A conversation asks with the same document every time: its rules are read once.
     private static readonly ConditionalWeakTable<LanguageModelChoice, Script> Scripts = [];
@@ -30,8 +30,7 @@ internal sealed partial class ScriptModel : ILanguageModel
         }
 
         var result = prompt.Exchanges is [.., var last] ? last.Calls[^1].Outcome.Text : null;
-        var say = Name().Replace(
-            rule?.Say ?? script.Otherwise, match => match.Groups["name"].Value == "result" && result is not null ? result : prompt.Variables.GetValueOrDefault(match.Groups["name"].Value) ?? match.Value);
+        var say = Template.Fill(rule?.Say ?? script.Otherwise, name => name == "result" && result is not null ? result : prompt.Variables.GetValueOrDefault(name));
         if (say.Length > 0)
         {
             yield return new Generated.Text(say);
@@ -50,9 +49,6 @@ internal sealed partial class ScriptModel : ILanguageModel
         arguments.TryAdd("text", prompt.Text);
         return Json.Write(arguments);
     }
-
-    [GeneratedRegex(@"\{\{\s*(?<name>[A-Za-z_][A-Za-z0-9_.]*)\s*\}\}", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
-    private static partial Regex Name();
 
     private sealed class Script
     {
