@@ -23,7 +23,7 @@ internal sealed class LedgerProofTests
     [Test]
     public async Task The_books_are_right_whoever_dies()
     {
-        var played = await ProveAsync(Seed() ?? (ulong)Random.Shared.NextInt64(), operations: 350, kills: 3);
+        var played = await ProveAsync(Seed() ?? (ulong)Random.Shared.NextInt64(), operations: 250, kills: 3);
         Assert.That(played.Kinds, Is.SupersetOf(new[] { "topup", "hold", "extend", "charge", "release", "reversal" }), "Something was to be proved.");
     }
 

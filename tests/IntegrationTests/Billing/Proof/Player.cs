@@ -26,7 +26,7 @@ internal static class Player
         {
             return await TryAsync(ledger, operation, stop);
         }
-        catch (NpgsqlException e) when (e is not PostgresException || e.SqlState == PostgresErrorCodes.AdminShutdown)
+        catch (Exception e) when (LostConnection(e))
         {
             return null;
         }
@@ -35,6 +35,14 @@ internal static class Player
             return new(e.ToString(), []);       // Nothing else may happen: whoever judges finds it.
         }
     }
+
+    private static bool LostConnection(Exception? e) => e switch
+    {
+        null => false,
+        PostgresException p => p.SqlState == PostgresErrorCodes.AdminShutdown,
+        NpgsqlException => true,
+        _ => LostConnection(e.InnerException),
+    };
 
     private static async Task<Ending> TryAsync(BareLedger ledger, Operation operation, Func<int, Task> stop)
     {
