@@ -14,13 +14,15 @@ Func<Task>? run = (args.Length > 0 ? args[0] : "") switch
     "queue" => () => QueueBench.RunAsync(stop.Token),
     "webhooks" => () => WebhookBench.RunAsync(TimeSpan.FromSeconds(count ?? 30), stop.Token),
     "api" => () => ApiBench.RunAsync(TimeSpan.FromSeconds(count ?? 4), stop.Token),
+    "ledger" => () => LedgerBench.RunAsync(TimeSpan.FromSeconds(count ?? 5), stop.Token),
+    "balance" => () => BalanceBench.RunAsync(count ?? 2000, stop.Token),
     "memory" => () => MemoryBench.RunAsync(count ?? 10, stop.Token),
     ServerProcess.Verb => () => ServerProcess.ServeAsync(stop.Token),
     _ => null,
 };
 if (run is null)
 {
-    await Console.Error.WriteLineAsync("usage: dotnet run -c Release --project bench -- latency [turns] | join [joins] | media [seconds] | memory [sessions] | sip-media [seconds] | gateway [seconds] | answer [calls] | queue | webhooks [seconds] | api [seconds a round]");
+    await Console.Error.WriteLineAsync("usage: dotnet run -c Release --project bench -- latency [turns] | join [joins] | media [seconds] | memory [sessions] | sip-media [seconds] | gateway [seconds] | answer [calls] | queue | webhooks [seconds] | api [seconds a round] | ledger [seconds a round] | balance [requests]");
     return 2;
 }
 

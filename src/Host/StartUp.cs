@@ -50,6 +50,12 @@ internal static class StartUp
             return 0;
         }
 
+        if (args is ["verify-ledger"] or ["verify-ledger", _])
+        {
+            await using var source = Settings.DataSource(settings.DatabaseUrl);
+            return await BillingModule.VerifyLedgerAsync(source, args.ElementAtOrDefault(1), Console.Out, CancellationToken.None) ? 0 : 1;
+        }
+
         await using var app = Build(builder, settings);
         if (await Migrations.MissingAsync(app.Services.GetRequiredService<NpgsqlDataSource>(), CancellationToken.None) is { } missing)
         {

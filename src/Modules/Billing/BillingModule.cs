@@ -1,4 +1,5 @@
 using System.Globalization;
+using Npgsql;
 using VoicePlatform.Billing.Features;
 using VoicePlatform.Billing.Ledger;
 
@@ -21,6 +22,34 @@ public static class BillingModule
             builder.Configuration.GetValue<long?>("BILLING_SIGNUP_CREDITS") ?? (builder.Environment.IsDevelopment() ? 1000 : 0)));
         builder.Services.AddSingleton(LowBalanceOf(builder.Configuration));
         return builder;
+    }
+
+    /// <summary>
+    /// Recomputes all tenants' chains and balances, or one's, apart from the database's own billing.verify: a line for each that is broken, then a summary.
+    /// </summary>
+    /// <param name="tenantId">Null: all.</param>
+    /// <returns>Whether all holds; false also where the ledger does not know the tenant.</returns>
+    public static async Task<bool> VerifyLedgerAsync(NpgsqlDataSource source, string? tenantId, TextWriter output, CancellationToken ct)
+    {
+        var (tenants, transactions, entries, broken) = (0L, 0L, 0L, 0L);
+        await foreach (var verdict in new LedgerVerifier(source).VerifyAsync(tenantId, ct))
+        {
+            (tenants, transactions, entries) = (tenants + 1, transactions + verdict.Transactions, entries + verdict.Entries);
+            if (verdict.Problem is { } problem)
+            {
+                broken++;
+                await output.WriteLineAsync($"{verdict.TenantId}: {problem}");
+            }
+        }
+
+        if (tenants == 0 && tenantId is not null)
+        {
+            await output.WriteLineAsync($"The ledger knows no tenant {tenantId}.");
+            return false;
+        }
+
+        await output.WriteLineAsync($"tenants {tenants}, transactions {transactions}, entries {entries}: {(broken == 0 ? "all holds" : $"{broken} broken")}");
+        return broken == 0;
     }
 
     public static IEndpointRouteBuilder MapBilling(this IEndpointRouteBuilder app)

@@ -1,8 +1,10 @@
+using System.Numerics;
 using FsCheck;
 using FsCheck.Fluent;
 using VoicePlatform.Billing;
 using VoicePlatform.Billing.Ledger;
 using VoicePlatform.Contracts.Billing;
+using VoicePlatform.SharedKernel;
 
 namespace VoicePlatform.Tests.Billing;
 
@@ -52,12 +54,74 @@ internal sealed class RateTests
         return lines.Select(l => l.Component).SequenceEqual(["a", "b"]) && lines.All(l => l.Amount == rate.Price(rate.Billable(quantity)) && l.RateCard == "c-1" && l.Quantity == rate.Billable(quantity));
     });
 
+    [Test]
+    public void A_charge_is_the_exact_price_of_its_lines_up_to_the_most_a_posting_carries_and_refused_above() => Prop.ForAll(Cards.ToArbitrary(), c =>
+    {
+        // In numbers that have no end: units up to the step, minimum first; a line rounded half up; the charge their sum.
+        var exact = c.Used.Where(m => m.Quantity > 0).OrderBy(m => m.Component, StringComparer.Ordinal).Select(m =>
+        {
+            var rate = c.Card.Rates[m.Component];
+            var above = BigInteger.Max(0, (BigInteger)m.Quantity - rate.Minimum);
+            var units = rate.Minimum + ((above + rate.Increment - 1) / rate.Increment * rate.Increment);
+            var (whole, rest) = (units * rate.MicroCredits / rate.Per, units * rate.MicroCredits % rate.Per);
+            return (m.Component, Units: units, Amount: whole + (rest * 2 >= rate.Per ? 1 : 0));
+        }).ToList();
+        var amount = exact.Aggregate(BigInteger.Zero, (sum, l) => sum + l.Amount);
+        var cost = c.Card.Cost(c.Used);
+        return amount <= Credits.Max
+            ? cost.IsOk && cost.Value.Amount == amount && cost.Value.Lines.Select(l => (l.Component, (BigInteger)l.Quantity, (BigInteger)l.Amount)).SequenceEqual(exact)
+            : !cost.IsOk && cost.Error.Code == "billing.amount_too_large";
+    }).Check(Config.QuickThrowOnFailure.WithMaxTest(20_000));
+
+    [Test]
+    public void More_use_of_anything_never_costs_less() => Prop.ForAll(Cards.ToArbitrary(), c =>
+    {
+        var (less, more) = (c.Card.Cost(c.Used), c.Card.Cost([.. c.Used.Select((m, i) => i == 0 && m.Quantity < long.MaxValue ? m with { Quantity = m.Quantity + 1 } : m)]));
+        return !more.IsOk || (less.IsOk && less.Value.Amount <= more.Value.Amount);
+    }).Check(Config.QuickThrowOnFailure.WithMaxTest(20_000));
+
+    [TestCase(long.MaxValue, 1, 1, 1, 0)]
+    [TestCase(long.MaxValue, long.MaxValue, 1, 1, 0)]
+    [TestCase(long.MaxValue, 1, 1, 7, 3)]
+    [TestCase(1, 1, 1, 1, long.MaxValue)]
+    public void Beyond_all_limits_there_is_an_error_and_no_wrong_number(long quantity, long rate, long per, long increment, long minimum)
+    {
+        var card = new RateCard("c-1", null, 1, DateTimeOffset.UnixEpoch, new Dictionary<string, Rate> { ["a"] = new("a", "unit", rate, per, increment, minimum) });
+        Assert.That(card.Cost([new("a", "unit", quantity)]).Error?.Code, Is.EqualTo("billing.amount_too_large"));
+    }
+
+    [Test]
+    public void The_most_a_posting_carries_can_be_charged_and_a_micro_credit_more_cannot()
+    {
+        var card = new RateCard("c-1", null, 1, DateTimeOffset.UnixEpoch, new Dictionary<string, Rate> { ["a"] = new("a", "unit", 1, 1, 1, 0), ["b"] = new("b", "unit", 1, 1, 1, 0) });
+        Assert.That(card.Cost([new("a", "unit", Credits.Max - 1), new("b", "unit", 1)]).Value.Amount, Is.EqualTo(Credits.Max));
+        Assert.That(card.Cost([new("a", "unit", Credits.Max), new("b", "unit", 1)]).IsOk, Is.False);
+    }
+
     [TestCase(0, "0.000000")]
     [TestCase(1, "0.000001")]
     [TestCase(-1_500_000, "-1.500000")]
     [TestCase(long.MaxValue, "9223372036854.775807")]
     [TestCase(long.MinValue, "-9223372036854.775808")]
     public void Credits_are_written_exactly(long amount, string text) => Assert.That(Statement.InCredits(amount), Is.EqualTo(text));
+
+    // Small numbers, where rounding shows, and those of a card's and a long's limits.
+    private static Gen<(RateCard Card, List<Measured> Used)> Cards =>
+        from prices in (
+            from micro in Gen.OneOf(Number(100), Number(1_000_000_000))
+            from per in Gen.OneOf(Number(100), Number(1_000_000_000), Gen.Elements(59L, 999_982L))
+            from increment in Gen.OneOf(Gen.Constant(0L), Number(90), Number(1_000_000_000))
+            from minimum in Gen.OneOf(Gen.Constant(0L), Number(120), Number(1_000_000_000))
+            from quantity in Gen.OneOf(Number(200), Number(1_000_000_000), Number(long.MaxValue))
+            select (micro, per: per + 1, increment: increment + 1, minimum, quantity)).ArrayOf(4)
+        select (
+            new RateCard("c-1", null, 1, DateTimeOffset.UnixEpoch, prices.Select((p, i) => new Rate($"c{i}", "unit", p.micro, p.per, p.increment, p.minimum)).ToDictionary(r => r.Component)),
+            prices.Select((p, i) => new Measured($"c{i}", "unit", p.quantity)).ToList());
+
+    private static Gen<long> Number(long max) =>
+        from high in Gen.Choose(0, int.MaxValue)
+        from low in Gen.Choose(0, int.MaxValue)
+        select (long)((((Int128)high << 31) | (uint)low) * ((Int128)max + 1) >> 62);
 
     private static void Check(Func<Rate, long, bool> holds)
     {

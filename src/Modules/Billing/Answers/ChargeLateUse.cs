@@ -13,8 +13,14 @@ internal sealed class ChargeLateUseHandler(LedgerPostings ledger, RateCards card
         }
 
         // Increments, minimums and rounding are of the whole, so the whole is priced twice.
-        var before = card.Price(request.Before).ToDictionary(l => l.Component);
-        var lines = card.Price(request.After)
+        var (known, all) = (card.Cost(request.Before), card.Cost(request.After));
+        if (!known.IsOk || !all.IsOk)
+        {
+            return known.Error ?? all.Error!;
+        }
+
+        var before = known.Value.Lines.ToDictionary(l => l.Component);
+        var lines = all.Value.Lines
             .Select(l => before.TryGetValue(l.Component, out var b) ? l with { Quantity = l.Quantity - b.Quantity, Amount = l.Amount - b.Amount } : l)
             .Where(l => l.Amount > 0).ToList();
         if (lines.Count == 0)

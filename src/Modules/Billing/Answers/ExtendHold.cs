@@ -12,8 +12,13 @@ internal sealed class ExtendHoldHandler(LedgerPostings ledger, RateCards cards) 
             return default(Done);       // Test mode: nothing is held, nothing costs.
         }
 
-        var amount = card.Price(request.Expected).Sum(l => l.Amount);
-        var posted = await ledger.ExtendHoldAsync(request.TenantId, request.SubjectId, amount, cancellationToken);
+        var expected = card.Cost(request.Expected);
+        if (!expected.IsOk)
+        {
+            return expected.Error;
+        }
+
+        var posted = await ledger.ExtendHoldAsync(request.TenantId, request.SubjectId, expected.Value.Amount, cancellationToken);
         return posted.IsOk ? default(Done) : posted.Error;
     }
 }

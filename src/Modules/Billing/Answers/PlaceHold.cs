@@ -8,9 +8,21 @@ internal sealed class PlaceHoldHandler(LedgerPostings ledger, RateCards cards, T
     public async Task<Result<HoldPlaced>> Handle(PlaceHold request, CancellationToken cancellationToken)
     {
         var card = await cards.InForceAsync(request.TenantId, cancellationToken);
-        var amount = card.Price(request.Expected).Sum(l => l.Amount);
+        var expected = card.Cost(request.Expected);
+        if (!expected.IsOk)
+        {
+            return expected.Error;
+        }
+
+        var amount = expected.Value.Amount;
         var holdId = Ids.New(Ids.Hold, clock.GetUtcNow());
         var posted = await ledger.PlaceHoldAsync(holdId, request.TenantId, request.SubjectId, request.AssistantId, amount, card.Id, cancellationToken);
-        return posted.IsOk ? new HoldPlaced(holdId, card.Id, amount) : posted.Error;
+        if (!posted.IsOk)
+        {
+            return posted.Error;
+        }
+
+        // Who asks again is told of the hold there is.
+        return posted.Value is { Replayed: true } ? await ledger.HoldAsync(request.TenantId, request.SubjectId, cancellationToken) : new HoldPlaced(holdId, card.Id, amount);
     }
 }

@@ -12,9 +12,20 @@ internal sealed class SettleHoldHandler(LedgerPostings ledger, RateCards cards) 
             return new Charge(null, 0, []);
         }
 
-        var priced = card.Price(request.Used);
-        var lines = priced.Select(l => new Line("platform:revenue", l.Amount, l.Component, l.Quantity, l.Unit, l.Rate, l.Per, l.RateCard)).ToList();
-        var posted = await ledger.SettleHoldAsync(request.TenantId, request.SubjectId, new { }, lines, cancellationToken);
-        return posted.IsOk ? new Charge(posted.Value?.TransactionId, priced.Sum(l => l.Amount), priced) : posted.Error;
+        var used = card.Cost(request.Used);
+        if (!used.IsOk)
+        {
+            return used.Error;
+        }
+
+        var posted = await ledger.SettleHoldAsync(request.TenantId, request.SubjectId, new { }, Line.Of(used.Value.Lines), cancellationToken);
+        if (!posted.IsOk)
+        {
+            return posted.Error;
+        }
+
+        // Who asks again is told what was charged, whatever he says now was used.
+        var charged = posted.Value is { Replayed: true } first ? await ledger.ChargedAsync(first.TransactionId, cancellationToken) : used.Value.Lines;
+        return new Charge(posted.Value?.TransactionId, charged.Sum(l => l.Amount), charged);
     }
 }

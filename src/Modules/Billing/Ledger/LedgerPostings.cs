@@ -1,12 +1,18 @@
 using System.Text.Json;
 using Npgsql;
 using NpgsqlTypes;
+using VoicePlatform.Contracts.Billing;
 
 namespace VoicePlatform.Billing.Ledger;
 
 /// <summary>One line of a transaction. Amounts in micro-credits; the last six say what a charge line was for.</summary>
 internal sealed record Line(
-    string Account, long Amount, string? Component = null, long? Quantity = null, string? Unit = null, long? Rate = null, long? Per = null, string? RateCard = null);
+    string Account, long Amount, string? Component = null, long? Quantity = null, string? Unit = null, long? Rate = null, long? Per = null, string? RateCard = null)
+{
+    /// <summary>What a charge earns.</summary>
+    public static List<Line> Of(IEnumerable<ChargeLine> charged) =>
+        charged.Select(l => new Line("platform:revenue", l.Amount, l.Component, l.Quantity, l.Unit, l.Rate, l.Per, l.RateCard)).ToList();
+}
 
 /// <summary>What a posting led to. Replayed: the key was known, nothing changed.</summary>
 internal sealed record Posting(string TransactionId, long Seq, DateTimeOffset PostedAt, bool Replayed, long Available, long Held);
@@ -70,6 +76,12 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
             tenantId, "SELECT * FROM billing.settle_hold($1, $2, $3, $4, $5, $6, $7)", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Jsonb(metadata), Jsonb(WithIds(lines)), NewEntryIds(3), Amount(alerts.Threshold));
 
+    /// <summary>Charges what was learnt after the subject's hold had ended. The posting is null when it never had one.</summary>
+    public Task<Result<Posting?>> ChargeLateAsync(string tenantId, string subjectId, string key, IReadOnlyList<Line> lines, CancellationToken ct) =>
+        CallAsync(
+            tenantId, "SELECT * FROM billing.charge_late($1, $2, $3, $4, $5, $6, $7)", ct,
+            Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Text(key), Jsonb(WithIds(lines)), NewEntryIds(2), Amount(alerts.Threshold));
+
     /// <summary>Takes back what is left of a grant whose time is over, as far as it is not held. Null: there was nothing to do.</summary>
     public async Task<Expiry?> ExpireAsync(string tenantId, string grant, CancellationToken ct)
     {
@@ -110,6 +122,34 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
 
         await alerts.TellAsync(tenantId, set.Available + set.Held, fall, ct);
         return (set.Before, set.Available);
+    }
+
+    /// <summary>A subject's hold, with what is in it now.</summary>
+    public async Task<HoldPlaced> HoldAsync(string tenantId, string subjectId, CancellationToken ct)
+    {
+        await using var query = Command("SELECT id, rate_card, amount FROM billing.holds WHERE tenant_id = $1 AND subject_id = $2", Text(tenantId), Text(subjectId));
+        await using var row = await query.ExecuteReaderAsync(ct);
+        await row.ReadAsync(ct);
+        return new(row.GetString(0), row.GetString(1), row.GetInt64(2));
+    }
+
+    /// <summary>The lines that a charge was made of, in their order; none for a release.</summary>
+    public async Task<List<ChargeLine>> ChargedAsync(string transactionId, CancellationToken ct)
+    {
+        await using var query = Command(
+            """
+            SELECT component, quantity, unit, rate, per, rate_card, amount FROM billing.entries
+            WHERE transaction_id = $1 AND account = 'platform:revenue' ORDER BY position
+            """,
+            Text(transactionId));
+        var lines = new List<ChargeLine>();
+        await using var row = await query.ExecuteReaderAsync(ct);
+        while (await row.ReadAsync(ct))
+        {
+            lines.Add(new(row.GetString(0), row.GetInt64(1), row.GetString(2), row.GetInt64(3), row.GetInt64(4), row.GetString(5), row.GetInt64(6)));
+        }
+
+        return lines;
     }
 
     /// <summary>Takes back what a transaction moved. Replayed: it was taken back before.</summary>

@@ -21,6 +21,23 @@ internal sealed record Rate(string Component, string Unit, long MicroCredits, lo
 /// <param name="TenantId">Null: everybody's who has no card of his own.</param>
 internal sealed record RateCard(string Id, string? TenantId, int Version, DateTimeOffset ValidFrom, IReadOnlyDictionary<string, Rate> Rates)
 {
+    /// <summary>What the use costs in all; refused when it is more than a posting may carry.</summary>
+    /// <exception cref="InvalidOperationException">Something is measured that the card does not price: a mistake of ours, never of a caller.</exception>
+    public Result<PricedUse> Cost(IEnumerable<Measured> used)
+    {
+        try
+        {
+            var lines = Price(used);
+            var amount = lines.Aggregate(Int128.Zero, (sum, l) => sum + l.Amount);
+            return amount <= Credits.Max ? new PricedUse(Id, (long)amount, lines) : BillingErrors.TooLarge;
+        }
+        catch (OverflowException)
+        {
+            return BillingErrors.TooLarge;
+        }
+    }
+
+    /// <exception cref="OverflowException">A line does not fit a long.</exception>
     /// <exception cref="InvalidOperationException">Something is measured that the card does not price: a mistake of ours, never of a caller.</exception>
     public List<ChargeLine> Price(IEnumerable<Measured> used) => used
         .Where(m => m.Quantity > 0)

@@ -7,6 +7,7 @@ public sealed record Measured(string Component, string Unit, long Quantity);
 /// <param name="AssistantId">Whose budgets it counts for, beside the tenant's own.</param>
 public sealed record PlaceHold(string TenantId, string SubjectId, string? AssistantId, IReadOnlyList<Measured> Expected) : ICommand<HoldPlaced>;
 
+/// <summary>The subject's hold: the one there is where it was asked for again.</summary>
 /// <param name="Amount">Micro-credits.</param>
 public sealed record HoldPlaced(string HoldId, string RateCard, long Amount);
 

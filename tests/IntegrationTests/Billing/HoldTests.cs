@@ -1,0 +1,87 @@
+using VoicePlatform.Contracts.Billing;
+using VoicePlatform.IntegrationTests.Support;
+
+namespace VoicePlatform.IntegrationTests.Billing;
+
+/// <summary>Holds as Session and Call ask for them.</summary>
+internal sealed class HoldTests
+{
+    private const string Tenant = "ten1";
+
+    private TestDatabase _database = null!;
+    private BareLedger _ledger = null!;
+
+    [SetUp]
+    public async Task SetUpAsync()
+    {
+        _database = await TestDatabase.CreateAsync();
+        _ledger = new BareLedger(_database.App);
+        await _ledger.OpenAccountAsync(Tenant, 1_000_000);
+    }
+
+    [TearDown]
+    public async Task TearDownAsync()
+    {
+        await _ledger.DisposeAsync();
+        await _database.DisposeAsync();
+    }
+
+    [Test]
+    public async Task Who_asks_for_a_hold_again_is_told_of_the_one_there_is()
+    {
+        var first = (await _ledger.SendAsync(new PlaceHold(Tenant, "ses1", null, BareLedger.Messages(5)))).Value;
+        await _ledger.SendAsync(new ExtendHold(Tenant, "ses1", BareLedger.Messages(7)));
+        var again = (await _ledger.SendAsync(new PlaceHold(Tenant, "ses1", null, BareLedger.Messages(99)))).Value;
+
+        Assert.That(again, Is.EqualTo(first with { Amount = 70_000 }));
+        Assert.That(again.HoldId, Is.EqualTo(await _ledger.ScalarAsync<string>("SELECT id FROM billing.holds")));
+    }
+
+    [Test]
+    public async Task A_use_that_costs_more_than_a_posting_carries_is_refused_and_nothing_is_held()
+    {
+        var refused = await _ledger.SendAsync(new PlaceHold(Tenant, "ses1", null, BareLedger.Messages(long.MaxValue)));
+
+        Assert.That(refused.Error?.Code, Is.EqualTo("billing.amount_too_large"));
+        Assert.That(await _ledger.ScalarAsync<long>("SELECT count(*) FROM billing.holds"), Is.Zero);
+    }
+
+    [Test]
+    public async Task Who_settles_again_is_told_what_was_charged_the_first_time()
+    {
+        await _ledger.SendAsync(new PlaceHold(Tenant, "ses1", null, BareLedger.Messages(5)));
+        var first = (await _ledger.SendAsync(new SettleHold(Tenant, "ses1", [.. BareLedger.Messages(7), new("platform", "second", 30)]))).Value;
+        var again = (await _ledger.SendAsync(new SettleHold(Tenant, "ses1", BareLedger.Messages(99)))).Value;
+
+        Assert.That(first.Cost, Is.EqualTo(570_000));
+        Assert.That((again.TransactionId, again.Cost), Is.EqualTo((first.TransactionId, first.Cost)));
+        Assert.That(again.Lines, Is.EqualTo(first.Lines));
+    }
+
+    [Test]
+    public async Task Who_settles_again_after_a_release_is_told_that_nothing_was_charged()
+    {
+        await _ledger.SendAsync(new PlaceHold(Tenant, "ses1", null, BareLedger.Messages(5)));
+        var first = (await _ledger.SendAsync(new SettleHold(Tenant, "ses1", []))).Value;
+        var again = (await _ledger.SendAsync(new SettleHold(Tenant, "ses1", BareLedger.Messages(99)))).Value;
+
+        Assert.That((again.TransactionId, again.Cost, again.Lines.Count), Is.EqualTo((first.TransactionId, 0L, 0)));
+    }
+
+    [Test]
+    public async Task What_was_charged_is_told_also_when_the_charge_was_taken_back()
+    {
+        await _ledger.SendAsync(new PlaceHold(Tenant, "ses1", null, BareLedger.Messages(5)));
+        var first = (await _ledger.SendAsync(new SettleHold(Tenant, "ses1", BareLedger.Messages(7)))).Value;
+        await _ledger.SendAsync(new VoicePlatform.Billing.Features.ReverseTransaction.Command(first.TransactionId, "a mistake"));
+
+        Assert.That((await _ledger.SendAsync(new SettleHold(Tenant, "ses1", []))).Value.Cost, Is.EqualTo(70_000));
+    }
+
+    [Test]
+    public async Task A_subject_that_never_had_a_hold_costs_nothing()
+    {
+        var charge = (await _ledger.SendAsync(new SettleHold(Tenant, "ses1", BareLedger.Messages(7)))).Value;
+        Assert.That((charge.TransactionId, charge.Cost), Is.EqualTo(((string?)null, 0L)));
+    }
+}
