@@ -182,6 +182,40 @@ internal sealed class OutboundCallTests
     }
 
     [Test]
+    public async Task What_is_learnt_of_a_call_after_its_end_is_charged_once_as_an_adjustment_and_told()
+    {
+        var id = await _bench.CallAsync();
+        var session = (await _bench.UntilAsync(id, "in_progress"))["session_id"]!.GetValue<string>();
+        Assert.That((await _bench.SendAsync(Report(100, 10))).Value, Is.EqualTo(Continuation.GoOn));
+        var ended = await _bench.Tenant.PostAsync($"/v1/calls/{id}/end");
+        var cost = ended.Body!["cost"]!["amount"]!.GetValue<long>();
+        var (before, held) = await _bench.Tenant.BalanceAsync();
+        Assert.That(held, Is.Zero);
+
+        // The agent had more to tell when somebody ended the call; and tells it twice, since the first answer was lost.
+        Assert.That((await _bench.SendAsync(Report(100, 310))).Value, Is.EqualTo(Continuation.Ended));
+        Assert.That((await _bench.SendAsync(Report(100, 310))).Value, Is.EqualTo(Continuation.Ended));
+
+        // 300 characters at 20 credits a million.
+        Assert.That(await _bench.Tenant.BalanceAsync(), Is.EqualTo((before - 6000, 0L)));
+        Assert.That(async () => await _bench.EventsAsync(id, "call.adjusted"), Has.Count.EqualTo(1).After(3000, 50));
+        var told = (await _bench.EventsAsync(id, "call.adjusted")).Single()["data"]!;
+        Assert.That((told["adjustment"]!["amount"]!.GetValue<long>(), told["cost"]!["amount"]!.GetValue<long>()), Is.EqualTo((6000L, cost + 6000)));
+        var shown = (await _bench.Tenant.GetAsync($"/v1/calls/{id}/cost")).Body!;
+        Assert.That((shown["amount"]!.GetValue<long>(), shown["lines"]!.AsArray().Sum(l => l!["amount"]!.GetValue<long>())), Is.EqualTo((cost + 6000, cost + 6000)));
+        var posted = (await _bench.Tenant.GetAsync("/v1/billing/transactions?kind=adjustment")).Body!["data"]!.AsArray().Single()!;
+        Assert.That(posted["id"]!.GetValue<string>(), Is.EqualTo(told["adjustment"]!["transaction_id"]!.GetValue<string>()));
+        Assert.That((await _bench.Tenant.GetAsync("/v1/billing/verify")).Get<bool>("ok"), Is.True);
+
+        // The books agree with the calls.
+        var reconciled = await _bench.Host.SendAsync(HttpMethod.Get, "/v1/billing/reconciliation", TestHost.AdminKey);
+        Assert.That(reconciled.Get<bool>("ok"), Is.True, reconciled.Body!.ToJsonString());
+
+        ReportProgress Report(long tokens, long characters) => new(
+            session, [], [], [new("llm_input", "local", "script", "token", tokens) { Turn = 1 }, new("text_to_speech", "local", "flite", "character", characters) { Turn = 1 }], [], CallerPresent: true);
+    }
+
+    [Test]
     public async Task Voicemail_is_a_status_of_its_own()
     {
         var id = await _bench.CallAsync(new { voicemail = new { action = "hang_up" } });
