@@ -66,6 +66,11 @@ internal sealed class ReconciliationTests
         Assert.That((report.Get<bool>("ok"), difference["what"]!.GetValue<string>(), difference["subject_id"]!.GetValue<string>()), Is.EqualTo((false, what, isAboutEnded ? ended : open)));
 
         Assert.That(await RunJobAsync(), Is.EqualTo(1), "The nightly run counts it.");
+        Assert.That(await RunJobAsync(), Is.EqualTo(1), "And the next one.");
+        Assert.That(
+            async () => (await _books.Tenant.GetAsync("/v1/events?type=billing.difference&limit=100")).Body!["data"]!.AsArray()
+                .Select(e => (e!["data"]!["what"]!.GetValue<string>(), e["data"]!["subject_id"]!.GetValue<string>())),
+            Is.EqualTo(new[] { (what, isAboutEnded ? ended : open) }).After(5000, 50), "Told once.");
     }
 
     [Test]

@@ -2,8 +2,11 @@ using System.Diagnostics.Metrics;
 
 namespace VoicePlatform.Billing.Ledger;
 
-/// <summary>Reconciles the last days every night. It is the operator who must know of a difference: a warning for each, and their number as a metric.</summary>
-internal sealed partial class ReconcileDaily(Reconciliation reconciliation, TimeProvider clock, ILogger<ReconcileDaily> log) : IScheduledJob
+/// <summary>
+/// Reconciles the last days every night. The operator must know of a difference (a warning for each, and their number as a metric), and so must the
+/// tenant: an event, once.
+/// </summary>
+internal sealed partial class ReconcileDaily(Reconciliation reconciliation, IMediator mediator, TimeProvider clock, ILogger<ReconcileDaily> log) : IScheduledJob
 {
     private const int MaxLogged = 100;
 
@@ -27,6 +30,15 @@ internal sealed partial class ReconcileDaily(Reconciliation reconciliation, Time
 
         var report = result.Value;
         Differences.Record(report.DifferenceCount);
+        foreach (var d in report.Differences)
+        {
+            var noted = await mediator.Send(new NoteDifference(d), ct);
+            if (!noted.IsOk)
+            {
+                throw new InvalidOperationException(noted.Error.Code);
+            }
+        }
+
         foreach (var d in report.Differences.Take(MaxLogged))
         {
             Differs(log, d.What, d.SubjectId, d.TenantId, d.Charged, d.Cost);

@@ -31,6 +31,8 @@ internal static class EventTypes
             """{"call_id":"cal01k0z5m3ve7f8bqv2n9d4s6xth","adjustment":{"amount":1200,"unit":"micro_credit","transaction_id":"txn01k0z5r8s7t6v5w4x3y2z1a0bc","lines":[]},"cost":{"amount":151200,"unit":"micro_credit"}}"""),
         new("session.adjusted", "More use of a conversation became known after its end, and was charged.", "session",
             """{"session_id":"ses01k0z5n1w2b4d6f8h0j2m4p6r8","adjustment":{"amount":1200,"unit":"micro_credit","transaction_id":"txn01k0z5r8s7t6v5w4x3y2z1a0bc","lines":[]}}"""),
+        new("billing.difference", "The ledger and a conversation do not agree; the operator knows of it too.", "call or session",
+            """{"what":"cost_differs","subject_id":"cal01k0z5m3ve7f8bqv2n9d4s6xth","charged":150000,"cost":151200,"unit":"micro_credit"}"""),
         new("recording.ready", "The recording of a call can be fetched.", "call",
             """{"call_id":"cal01k0z5m3ve7f8bqv2n9d4s6xth","recording":{"url":"https://voice.example.com/recordings/…","status":"ready","duration_s":88.2,"size":412345},"error":null}"""),
         new("recording.failed", "A call could not be recorded, and why.", "call",
