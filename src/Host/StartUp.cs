@@ -144,7 +144,7 @@ internal static class StartUp
         SettingsException => e.Message,
         RtcException => $"LIVEKIT_FFI_LIBRARY cannot be used: {e.Message}",
         AggregateException { InnerExceptions: [var only] } => Explain(only),
-        InvalidOperationException when e.Source is "VoicePlatform.MediaServer" or "VoicePlatform.Agent" or "VoicePlatform.Tenants" or "VoicePlatform.Calls" or "VoicePlatform.Sessions" => e.Message,
+        InvalidOperationException when e.Source is "VoicePlatform.MediaServer" or "VoicePlatform.Agent" or "VoicePlatform.Tenants" or "VoicePlatform.Calls" or "VoicePlatform.Sessions" or "VoicePlatform.Billing" => e.Message,
         InvalidOperationException when e.Source is "Microsoft.Extensions.Configuration.Binder" => e.Message,     // It names the setting and its value.
         PostgresException p when p.SqlState is PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification =>
             $"The database refuses us ({p.MessageText}): check user and password in DATABASE_URL.",

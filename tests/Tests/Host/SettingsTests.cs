@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Configuration;
 using Npgsql;
+using VoicePlatform.Billing;
 using VoicePlatform.Host;
 
 namespace VoicePlatform.Tests.Host;
@@ -48,6 +49,18 @@ internal sealed class SettingsTests
     [TestCase("VOICEPLATFORM_ENV", "staging")]
     public void A_wrong_setting_is_refused_by_name_and_value(string name, string value) =>
         Assert.That(() => Read((name, value)), Throws.InstanceOf<SettingsException>().With.Message.Contains(name).And.Message.Contains($"'{value}'"));
+
+    [TestCase("-1")]
+    [TestCase("1.5")]
+    [TestCase("ten")]
+    [TestCase("1000000001")]
+    public void A_threshold_of_credits_that_cannot_be_stops_the_start_with_a_sentence(string value)
+    {
+        var builder = Microsoft.Extensions.Hosting.Host.CreateApplicationBuilder();
+        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?> { ["BILLING_LOW_BALANCE"] = value });
+        var wrong = Assert.Throws<InvalidOperationException>(() => builder.AddBilling())!;
+        Assert.That(StartUp.Explain(wrong), Does.StartWith($"BILLING_LOW_BALANCE is '{value}'"));
+    }
 
     [Test]
     public void Without_a_database_there_is_no_start() =>
