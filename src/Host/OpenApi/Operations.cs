@@ -32,6 +32,7 @@ internal sealed partial class Operations(JsonObject document, IReadOnlyDictionar
         ["user_id"] = ("Only by this user.", null, null, null),
         ["format"] = ("json (what is told when nothing is said), csv, or html to print.", null, null, null),
         ["accounts"] = ("own: what the tenant has, available and held (what is told when nothing is said); all: the platform's side too.", null, null, null),
+        ["by_turn"] = ("A row for each turn; otherwise one over all.", null, null, null),
         ["group_by"] = ("What a row stands for.", null, null, null),
     };
 

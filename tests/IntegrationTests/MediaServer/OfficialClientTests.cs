@@ -12,6 +12,7 @@ using VoicePlatform.MediaServer;
 namespace VoicePlatform.IntegrationTests.MediaServer;
 
 /// <summary>LiveKit's unmodified clients against the embedded server: real WebRTC, real signalling.</summary>
+[RealTime]
 internal sealed class OfficialClientTests
 {
     private static readonly ApiKey Key = new("devkey", "secret-secret-secret-secret-secret");

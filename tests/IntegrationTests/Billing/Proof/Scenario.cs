@@ -57,6 +57,7 @@ internal sealed record Scenario(IReadOnlyList<Operation> Operations)
             (4, Gen.Constant(new Step(Asks.Hold, tenant, subject, amount))),
             (3, Gen.Constant(new Step(Asks.Extend, tenant, subject, amount * 2))),
             (3, Gen.Constant(new Step(Asks.Settle, tenant, subject, amount))),
+            (1, Gen.Constant(new Step(Asks.Settle, tenant, subject, 0))),
             (1, Gen.Elements($"end:{subject}", $"end:{subject}", "topup:opening", $"hold:{subject}").Select(key => new Step(Asks.Reverse, tenant, key, 0))))
         select step;
 
