@@ -147,6 +147,10 @@ internal sealed class Settings
             // A database that hangs is known within seconds, unless the operator says otherwise; what may take long says so where it is asked.
             builder.ConnectionStringBuilder.Timeout = Given("Timeout") ? builder.ConnectionStringBuilder.Timeout : 5;
             builder.ConnectionStringBuilder.CommandTimeout = Given("Command Timeout") ? builder.ConnectionStringBuilder.CommandTimeout : 10;
+
+            // Statements that come again are prepared; and a connection that has prepared ones keeps, when it goes back to the pool, the plans of what the
+            // database's functions ask, which are else made anew for every transaction. Behind PgBouncer: Max Auto Prepare=0.
+            builder.ConnectionStringBuilder.MaxAutoPrepare = Given("Max Auto Prepare") ? builder.ConnectionStringBuilder.MaxAutoPrepare : 100;
             return builder.Build();
 
             bool Given(string keyword) => builder.ConnectionStringBuilder.ContainsKey(keyword) && connectionString.Contains(keyword, StringComparison.OrdinalIgnoreCase);
