@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
+using VoicePlatform.Host;
 using VoicePlatform.IntegrationTests.Support;
 using VoicePlatform.SharedKernel;
 
@@ -118,5 +119,26 @@ internal sealed class RowSecurityTests
         }
 
         return ids;
+    }
+
+    [Test]
+    public async Task A_connection_that_comes_back_keeps_what_it_prepared_and_forgets_whose_it_was()
+    {
+        await using var source = Settings.DataSource(_host.Database.App + ";Maximum Pool Size=1");
+        for (var i = 0; i < 10; i++)
+        {
+            await using var connection = await source.OpenConnectionAsync();
+            Assert.That(await AskAsync(connection, $"SELECT current_setting('{UnitOfWork.TenantSetting}', true)"), Is.Null.Or.EqualTo(DBNull.Value).Or.EqualTo(""), $"time {i}");
+            await AskAsync(connection, $"SELECT set_config('{UnitOfWork.TenantSetting}', 'ten00000000000000000000000000', false)");
+        }
+
+        await using var last = await source.OpenConnectionAsync();
+        Assert.That(await AskAsync(last, "SELECT count(*) FROM pg_prepared_statements"), Is.GreaterThanOrEqualTo(2L));
+
+        static async Task<object?> AskAsync(NpgsqlConnection connection, string sql)
+        {
+            await using var command = new NpgsqlCommand(sql, connection);
+            return await command.ExecuteScalarAsync();
+        }
     }
 }

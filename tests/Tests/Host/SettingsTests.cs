@@ -118,6 +118,14 @@ internal sealed class SettingsTests
         }
     }
 
+    [TestCase("Host=db", 100)]
+    [TestCase("Host=db;Max Auto Prepare=0", 0)]
+    public async Task Statements_are_prepared_unless_the_operator_says_otherwise(string text, int prepared)
+    {
+        await using var source = Settings.DataSource(text);
+        Assert.That(new NpgsqlConnectionStringBuilder(source.ConnectionString).MaxAutoPrepare, Is.EqualTo(prepared));
+    }
+
     private static Settings Read(params (string Name, string Value)[] values) =>
         new(new ConfigurationBuilder().AddInMemoryCollection(
             values.Prepend((Name: "DATABASE_URL", Value: "Host=db")).GroupBy(v => v.Name).Select(g => new KeyValuePair<string, string?>(g.Key, g.Last().Value))).Build());

@@ -45,9 +45,10 @@ internal sealed class KeyRing(UnitOfWork unit, TimeProvider clock)
             }
         }
 
-        await using var used = new NpgsqlCommand("UPDATE tenant.keys SET last_used_at = greatest(last_used_at, $2) WHERE id = $1", connection)
+        // Of many at once, the first writes; the others find it written when they get the row.
+        await using var used = new NpgsqlCommand("UPDATE tenant.keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)", connection)
         {
-            Parameters = { new() { Value = key.Id }, new() { Value = now } },
+            Parameters = { new() { Value = key.Id }, new() { Value = now }, new() { Value = now - UseInterval } },
         };
         await used.ExecuteNonQueryAsync(ct);
         return key;
