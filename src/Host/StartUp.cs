@@ -178,6 +178,6 @@ internal static class StartUp
             },
             WebhookUrls = [new Uri($"{settings.LocalUrl}/livekit/webhook")],
         };
-        builder.Services.AddHostedService(p => new EmbeddedServer(options, p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILoggerFactory>()));
+        builder.Services.AddEmbeddedLiveKit(options);
     }
 }

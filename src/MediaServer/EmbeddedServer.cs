@@ -39,6 +39,7 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
     private readonly MediaServerOptions _options;
     private readonly TimeProvider _clock;
     private readonly ILoggerFactory _logs;
+    private readonly Task? _receiversListen;
     private readonly CancellationTokenSource _stopping = new();
     private readonly ServerInfo _server = new()
     {
@@ -57,14 +58,15 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
     private Recorder? _recorder;
     private WebApplication? _web;
 
-    public EmbeddedServer(MediaServerOptions options, TimeProvider clock, ILoggerFactory logs)
+    /// <param name="receiversListen">When it is over, webhooks can be received: those of before wait for it. Null: they can at once.</param>
+    public EmbeddedServer(MediaServerOptions options, TimeProvider clock, ILoggerFactory logs, Task? receiversListen = null)
     {
         if (options.ApiKeys.Count == 0)
         {
             throw new ArgumentException("The embedded LiveKit server needs at least one API key.", nameof(options));
         }
 
-        (_options, _clock, _logs) = (options, clock, logs);
+        (_options, _clock, _logs, _receiversListen) = (options, clock, logs, receiversListen);
     }
 
     /// <summary>The port for signalling, server API and workers, once started.</summary>
@@ -162,7 +164,7 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
             _clock,
             _logs);
         _transport.Start();
-        _webhooks = new WebhookSender(_options, _clock, _logs.CreateLogger<WebhookSender>());
+        _webhooks = new WebhookSender(_options, _clock, _logs.CreateLogger<WebhookSender>(), _receiversListen);
         _agents = new AgentDispatcher(_options, _clock, _logs.CreateLogger<AgentDispatcher>());
         _rooms = new RoomDirectory(new RoomServices(_options, _clock, _logs, _transport, _webhooks, _agents, _server));
         if (_options.Recordings is { } recordings)
@@ -260,13 +262,22 @@ public sealed class EmbeddedServer : IHostedService, IAsyncDisposable
 /// <summary>Puts the embedded server into a host.</summary>
 public static class EmbeddedServerRegistration
 {
-    /// <summary>Starts and stops the server with the host.</summary>
+    /// <summary>
+    /// Starts and stops the server with the host. Its webhooks wait until the host has started: they may be for the host itself, which
+    /// opens its own port last, and a server that starts again has something to tell at once.
+    /// </summary>
     public static IServiceCollection AddEmbeddedLiveKit(this IServiceCollection services, MediaServerOptions options)
     {
-        services.AddSingleton(provider => new EmbeddedServer(
-            options,
-            provider.GetService<TimeProvider>() ?? TimeProvider.System,
-            provider.GetRequiredService<ILoggerFactory>()));
+        services.AddSingleton(provider =>
+        {
+            var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            provider.GetRequiredService<IHostApplicationLifetime>().ApplicationStarted.Register(started.SetResult);
+            return new EmbeddedServer(
+                options,
+                provider.GetService<TimeProvider>() ?? TimeProvider.System,
+                provider.GetRequiredService<ILoggerFactory>(),
+                started.Task);
+        });
         services.AddHostedService(provider => provider.GetRequiredService<EmbeddedServer>());
         return services;
     }

@@ -125,26 +125,52 @@ internal sealed partial class Recorder : IAsyncDisposable
         Forget(info.EgressId);
     }
 
+    /// <summary>
+    /// Brings it to its place and tells of it. Its note goes when that was heard: until then a server that starts again tells it again.
+    /// </summary>
     private async Task FinishAsync(EgressInfo info, string path, S3Upload? bucket, Recorded recorded)
     {
         var location = bucket is null ? _store.FullPath(path) : await _store.UploadAsync(path, bucket);
-        Change(info, i =>
+        var endedAt = NowNanoseconds();
+        var done = Copy(info);
+        Complete(done);
+        await File.WriteAllTextAsync(NoteOf(path), JsonFormatter.Default.Format(done));
+        if (bucket is not null)
         {
-            (i.Status, i.EndedAt) = (EgressStatus.EgressComplete, NowNanoseconds());
+            File.Delete(_store.FullPath(path));
+        }
+
+        Change(info, Complete);
+        TellDone(info, path);
+
+        void Complete(EgressInfo i)
+        {
+            (i.Status, i.EndedAt) = (EgressStatus.EgressComplete, endedAt);
             i.FileResults.Clear();
             i.FileResults.Add(new FileInfo
             {
                 Filename = path,
                 Location = location,
                 StartedAt = i.StartedAt,
-                EndedAt = i.EndedAt,
+                EndedAt = endedAt,
                 Duration = recorded.Duration.Ticks * 100,
                 Size = recorded.Bytes,
             });
-        });
-        Tell("egress_ended", info);
-        File.Delete(NoteOf(path));
+        }
     }
+
+    private void TellDone(EgressInfo info, string path) => Tell("egress_ended", info, () =>
+    {
+        try
+        {
+            File.Delete(NoteOf(path));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It is told twice, then.
+            LogNoteStays(_log, e.Message);
+        }
+    });
 
     private async Task RecoverAsync()
     {
@@ -159,7 +185,21 @@ internal sealed partial class Recorder : IAsyncDisposable
             {
                 var info = JsonParser.Default.Parse<EgressInfo>(await File.ReadAllTextAsync(note));
                 var path = Path.GetRelativePath(_options.Root, note[..^NoteExtension.Length]);
-                if (_all.ContainsKey(info.EgressId) || !File.Exists(_store.FullPath(path)))
+                if (_all.ContainsKey(info.EgressId))
+                {
+                    continue;
+                }
+
+                if (info.Status is EgressStatus.EgressComplete)
+                {
+                    // Done, but nobody had heard of it.
+                    _all[info.EgressId] = (info, null, Task.CompletedTask);
+                    TellDone(info, path);
+                    Forget(info.EgressId);
+                    continue;
+                }
+
+                if (!File.Exists(_store.FullPath(path)))
                 {
                     continue;
                 }
@@ -210,7 +250,8 @@ internal sealed partial class Recorder : IAsyncDisposable
         }
     }
 
-    private void Tell(string name, EgressInfo info) => _webhooks.Enqueue(info.RoomName, new WebhookEvent { Event = name, EgressInfo = Copy(info) });
+    private void Tell(string name, EgressInfo info, Action? told = null) =>
+        _webhooks.Enqueue(info.RoomName, new WebhookEvent { Event = name, EgressInfo = Copy(info) }, told);
 
     private void Forget(string id)
     {
@@ -230,6 +271,9 @@ internal sealed partial class Recorder : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Recording {EgressId} was left by a server that ended; it is finished now")]
     private static partial void LogRecovered(ILogger log, string egressId);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The note of a recording that is done could not be removed: {Reason}")]
+    private static partial void LogNoteStays(ILogger log, string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The recording of {Note} could not be finished yet")]
     private static partial void LogNotRecovered(ILogger log, Exception exception, string note);

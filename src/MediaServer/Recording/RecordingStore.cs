@@ -57,9 +57,9 @@ internal sealed class RecordingStore(string root, TimeProvider clock)
         return new FileStream(full, options);
     }
 
-    /// <summary>Brings a recording to its bucket and removes it here.</summary>
+    /// <summary>Brings a recording to its bucket; it stays here too.</summary>
     /// <returns>Where it is now.</returns>
-    /// <exception cref="AmazonServiceException">The storage refused it; it stays here.</exception>
+    /// <exception cref="AmazonServiceException">The storage refused it.</exception>
     public async Task<string> UploadAsync(string path, S3Upload bucket)
     {
         using var client = Client(bucket);
@@ -68,7 +68,6 @@ internal sealed class RecordingStore(string root, TimeProvider clock)
         // One request, as it is: not every storage that calls itself compatible understands pieces with signatures between them.
         await client.PutObjectAsync(
             new PutObjectRequest { BucketName = bucket.Bucket, Key = path, FilePath = FullPath(path), ContentType = "audio/ogg", UseChunkEncoding = false }, patience.Token);
-        File.Delete(FullPath(path));
         return bucket.Endpoint.Length > 0
             ? $"{bucket.Endpoint.TrimEnd('/')}/{bucket.Bucket}/{path}"
             : $"https://{bucket.Bucket}.s3.{client.Config.RegionEndpoint.SystemName}.amazonaws.com/{path}";

@@ -22,7 +22,7 @@ internal sealed partial class WebhookSender : IAsyncDisposable
     private static readonly TimeSpan[] RetryDelays =
         [TimeSpan.FromMilliseconds(200), TimeSpan.FromMilliseconds(800), TimeSpan.FromSeconds(3)];
 
-    private readonly ConcurrentDictionary<string, Queue<WebhookEvent>> _queues = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, Queue<Waiting>> _queues = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _connections = new(16);
     private readonly CancellationTokenSource _stopping = new();
     private readonly MediaServerOptions _options;
@@ -30,14 +30,16 @@ internal sealed partial class WebhookSender : IAsyncDisposable
     private readonly ILogger _log;
     private readonly HttpClient _http;
     private readonly ApiKey _key;
+    private readonly Task _opened;
     private readonly Lock _gate = new();
     private readonly List<Task> _sending = [];
     private int _dropped;
     private long _totalDropped;
 
-    public WebhookSender(MediaServerOptions options, TimeProvider clock, ILogger log)
+    /// <param name="opened">Nothing is sent before this is over; null: at once.</param>
+    public WebhookSender(MediaServerOptions options, TimeProvider clock, ILogger log, Task? opened = null)
     {
-        (_options, _clock, _log) = (options, clock, log);
+        (_options, _clock, _log, _opened) = (options, clock, log, opened ?? Task.CompletedTask);
         var (id, secret) = options.ApiKeys.First();
         _key = new ApiKey(id, secret);
         _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }) { Timeout = RequestTimeout };
@@ -48,10 +50,12 @@ internal sealed partial class WebhookSender : IAsyncDisposable
     public long Dropped => Interlocked.Read(ref _totalDropped);
 
     /// <summary>Queues an event; its id and time are set here.</summary>
-    public void Enqueue(string room, WebhookEvent webhook)
+    /// <param name="told">Called when every receiver has taken it; not called when it was dropped.</param>
+    public void Enqueue(string room, WebhookEvent webhook, Action? told = null)
     {
         if (_options.WebhookUrls.Count == 0)
         {
+            told?.Invoke();
             return;
         }
 
@@ -59,14 +63,14 @@ internal sealed partial class WebhookSender : IAsyncDisposable
         webhook.CreatedAt = _clock.GetUtcNow().ToUnixTimeSeconds();
         lock (_gate)
         {
-            var queue = _queues.GetOrAdd(room, _ => new Queue<WebhookEvent>());
+            var queue = _queues.GetOrAdd(room, _ => new Queue<Waiting>());
             if (queue.Count >= QueueLength)
             {
                 Drop(webhook, "its queue is full");
                 return;
             }
 
-            queue.Enqueue(webhook);
+            queue.Enqueue(new(webhook, told));
             if (queue.Count == 1)
             {
                 // The sender of a room lives as long as its queue is not empty.
@@ -98,17 +102,22 @@ internal sealed partial class WebhookSender : IAsyncDisposable
         _stopping.Dispose();
     }
 
-    private async Task SendAllAsync(string room, Queue<WebhookEvent> queue)
+    private async Task SendAllAsync(string room, Queue<Waiting> queue)
     {
+        await _opened.WaitAsync(_stopping.Token);
         while (true)
         {
-            WebhookEvent next;
+            Waiting next;
             lock (_gate)
             {
                 next = queue.Peek();
             }
 
-            await SendAsync(next);
+            if (await SendAsync(next.Webhook))
+            {
+                next.Told?.Invoke();
+            }
+
             lock (_gate)
             {
                 queue.Dequeue();
@@ -121,8 +130,9 @@ internal sealed partial class WebhookSender : IAsyncDisposable
         }
     }
 
-    private async Task SendAsync(WebhookEvent webhook)
+    private async Task<bool> SendAsync(WebhookEvent webhook)
     {
+        var everywhere = true;
         webhook.NumDropped = Interlocked.Exchange(ref _dropped, 0);
         var body = WebhookSigner.Serialize(webhook);
         foreach (var url in _options.WebhookUrls)
@@ -131,8 +141,11 @@ internal sealed partial class WebhookSender : IAsyncDisposable
             {
                 Interlocked.Add(ref _dropped, webhook.NumDropped);
                 Drop(webhook, "no try delivered it");
+                everywhere = false;
             }
         }
+
+        return everywhere;
     }
 
     private async Task<bool> DeliverAsync(Uri url, WebhookEvent webhook, byte[] body)
@@ -199,4 +212,6 @@ internal sealed partial class WebhookSender : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Webhook {Event} of room {Room} is dropped: {Reason}")]
     private static partial void LogDropped(ILogger log, string @event, string room, string reason);
+
+    private readonly record struct Waiting(WebhookEvent Webhook, Action? Told);
 }

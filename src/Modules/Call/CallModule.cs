@@ -25,6 +25,7 @@ public static class CallModule
         builder.Services.AddKeyedSingleton<WakeUp>(typeof(Dialler));
         builder.Services.AddHostedService<Dialler>();
         builder.Services.AddHostedService<CallSweeper>();
+        builder.Services.AddHostedService<RecordingSweeper>();
         return builder;
     }
 

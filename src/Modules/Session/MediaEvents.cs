@@ -1,5 +1,6 @@
 using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.LiveKit.Protocol;
+using VoicePlatform.LiveKit.ServerApi;
 
 namespace VoicePlatform.Sessions;
 
@@ -21,7 +22,7 @@ internal static class MediaEvents
         var file = egress.FileResults.FirstOrDefault();
         return new(
             egress.EgressId,
-            egress.Status is EgressStatus.EgressComplete or EgressStatus.EgressFailed or EgressStatus.EgressAborted or EgressStatus.EgressLimitReached,
+            egress.Status.IsOver(),
             egress.Error,
             file?.Location ?? "",
             TimeSpan.FromTicks((file?.Duration ?? 0) / TimeSpan.NanosecondsPerTick),

@@ -109,6 +109,40 @@ internal sealed class LiveCallTests
     }
 
     [Test]
+    public async Task A_recording_whose_end_nobody_told_is_asked_after_and_one_that_livekit_lost_is_given_up()
+    {
+        var told = await RecordedAsync();
+        var lost = await RecordedAsync();
+        string? askedFor = null;
+        _bench.LiveKit.OnListEgress = asked =>
+        {
+            askedFor = asked.EgressId;
+            return asked.EgressId == $"EG_{told["room_name"]}"
+                ? [new EgressInfo { EgressId = asked.EgressId, Status = EgressStatus.EgressComplete, FileResults = { new VoicePlatform.LiveKit.Protocol.FileInfo { Duration = 4_200_000_000, Size = 5_000 } } }]
+                : [];
+        };
+        await _bench.ExecuteAsync("UPDATE call.calls SET ended_at = ended_at - interval '1 min'");
+        Assert.That(async () => await _bench.EventsAsync(Id(told), "recording.ready"), Has.Count.EqualTo(1).After(15_000, 50));
+        Assert.That((await _bench.GetAsync(Id(told)))["recording"]!["duration_s"]!.GetValue<double>(), Is.EqualTo(4.2));
+        Assert.That(() => askedFor, Is.EqualTo($"EG_{lost["room_name"]}").After(15_000, 50));
+        Assert.That(await _bench.EventsAsync(Id(lost), "recording.failed"), Is.Empty, "LiveKit may still come to know of it");
+
+        await _bench.ExecuteAsync("UPDATE call.calls SET ended_at = ended_at - interval '10 min'");
+        Assert.That(async () => await _bench.EventsAsync(Id(lost), "recording.failed"), Has.Count.EqualTo(1).After(15_000, 50));
+        Assert.That((await _bench.GetAsync(Id(lost)))["recording"]!["status"]!.GetValue<string>(), Is.EqualTo("failed"));
+
+        static string Id(System.Text.Json.Nodes.JsonNode call) => call["id"]!.GetValue<string>();
+        async Task<System.Text.Json.Nodes.JsonNode> RecordedAsync()
+        {
+            var id = await _bench.CallAsync(new { record = true });
+            var call = await _bench.UntilAsync(id, "in_progress");
+            Assert.That(async () => await _bench.CountAsync($"SELECT count(*) FROM call.calls WHERE id = '{id}' AND recording_status = 'active'"), Is.EqualTo(1).After(5000, 50));
+            await _bench.TalkAsync(call["session_id"]!.GetValue<string>());
+            return await _bench.UntilAsync(id, "completed");
+        }
+    }
+
+    [Test]
     public async Task Seed_003s_call_is_queued_recorded_and_told_in_its_own_words()
     {
         await using var receiver = await WebhookReceiver.StartAsync();

@@ -9,6 +9,7 @@ using VoicePlatform.LiveKit;
 using VoicePlatform.LiveKit.Protocol;
 using VoicePlatform.LiveKit.ServerApi;
 using VoicePlatform.LiveKit.Tokens;
+using VoicePlatform.LiveKit.Webhooks;
 using VoicePlatform.MediaServer;
 
 namespace VoicePlatform.IntegrationTests.MediaServer;
@@ -52,7 +53,7 @@ internal sealed class RecordingTests
         Assert.That(seconds, Is.EqualTo(3.0).Within(0.5));
         Assert.That((Tones.Seconds(left, Rate, AgentHz), Tones.Seconds(left, Rate, CallerHz)), Is.EqualTo((1.5, 0.0)).Within(0.15), "seconds of each tone on the left");
         Assert.That((Tones.Seconds(right, Rate, AgentHz), Tones.Seconds(right, Rate, CallerHz)), Is.EqualTo((0.0, 1.5)).Within(0.15), "seconds of each tone on the right");
-        Assert.That(File.Exists(Path.Combine(_folder, "calls/one.ogg.egress")), Is.False, "nothing is left to be done");
+        Assert.That(() => File.Exists(Path.Combine(_folder, "calls/one.ogg.egress")), Is.False.After(5_000, 20), "nothing is left to be done");
     }
 
     [Test]
@@ -143,7 +144,55 @@ internal sealed class RecordingTests
         Assert.That(authorization, Does.StartWith("AWS4-HMAC-SHA256 Credential=AKIATEST/").And.Contain("/eu-central-1/s3/aws4_request"));
         Assert.That((stored!.Length, stored[..4]), Is.EqualTo(((int)ended.FileResults.Single().Size, "OggS"u8.ToArray())));
         Assert.That(ended.FileResults[0].Location, Is.EqualTo($"{storage.Urls.First()}/calls/recordings/one.ogg"));
-        Assert.That(Directory.GetFiles(_folder, "*", SearchOption.AllDirectories), Is.Empty);
+        Assert.That(() => Directory.GetFiles(_folder, "*", SearchOption.AllDirectories), Is.Empty.After(5_000, 20));
+    }
+
+    [Test]
+    public async Task What_nobody_has_heard_of_is_told_by_the_next_server()
+    {
+        var folder = Path.Combine(_folder, "calls");
+        var told = new List<EgressInfo>();
+        var isDeaf = true;
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(k => k.Listen(System.Net.IPAddress.Loopback, 0));
+        await using var receiver = builder.Build();
+        receiver.MapPost("/", async (HttpRequest request) =>
+        {
+            using var body = new MemoryStream();
+            await request.Body.CopyToAsync(body);
+            if (isDeaf)
+            {
+                return Results.StatusCode(StatusCodes.Status503ServiceUnavailable);
+            }
+
+            Assert.That(new WebhookReceiver(new TokenVerifier(Key, TimeProvider.System)).TryReceive(body.ToArray(), request.Headers.Authorization.ToString(), out var webhook, out _), Is.True);
+            lock (told)
+            {
+                told.AddRange(webhook!.Event == "egress_ended" ? [webhook.EgressInfo] : []);
+            }
+
+            return Results.Ok();
+        });
+        await receiver.StartAsync();
+        string id;
+        await using (var server = await StartAsync(webhooks: new Uri(receiver.Urls.First())))
+        {
+            using var http = new HttpClient();
+            var api = new LiveKitApi(http, LiveKitServer.Create(server.Url.ToString(), Key), TimeProvider.System);
+            var room = server.Rooms.GetOrCreate(new RoomConfiguration(), "talk", out _);
+            await using var agent = await Speaker.JoinAsync(room, "agent", ParticipantInfo.Types.Kind.Agent, AgentHz);
+            id = (await api.Egress.StartRoomCompositeAsync(OrderOf("talk", "calls/one.ogg", AudioMixing.DefaultMixing), default)).EgressId;
+            await agent.SpeakAsync(1);
+            await api.Egress.StopAsync(id, default);
+            await EndedAsync(api, id);
+        }
+
+        Assert.That(Directory.GetFiles(folder).Select(Path.GetFileName), Is.EquivalentTo(new[] { "one.ogg", "one.ogg.egress" }));
+        isDeaf = false;
+        await using var next = await StartAsync(webhooks: new Uri(receiver.Urls.First()));
+        Assert.That(() => Directory.GetFiles(folder).Select(Path.GetFileName), Is.EqualTo(new[] { "one.ogg" }).After(10_000, 20));
+        Assert.That(told.Select(e => (e.EgressId, e.Status, e.Details, e.FileResults.Single().Filename)), Is.EqualTo(new[] { (id, EgressStatus.EgressComplete, "", "calls/one.ogg") }));
     }
 
     [TestCase("../outside.ogg")]
@@ -203,7 +252,7 @@ internal sealed class RecordingTests
         return found;
     }
 
-    private async Task<EmbeddedServer> StartAsync(string? root = null)
+    private async Task<EmbeddedServer> StartAsync(string? root = null, Uri? webhooks = null)
     {
         var server = new EmbeddedServer(
             new MediaServerOptions
@@ -212,6 +261,8 @@ internal sealed class RecordingTests
                 Port = 0,
                 MediaUdpPort = 0,
                 Recordings = new RecordingOptions { Root = root ?? _folder },
+                WebhookUrls = webhooks is null ? [] : [webhooks],
+                WebhookFlushTimeout = TimeSpan.FromMilliseconds(100),
             },
             TimeProvider.System,
             NullLoggerFactory.Instance);

@@ -72,6 +72,9 @@ internal sealed class FakeLiveKit : IAsyncDisposable
     public ConcurrentQueue<CreateSIPParticipantRequest> Dialed { get; } = new();
     public ConcurrentQueue<CreateAgentDispatchRequest> Dispatched { get; } = new();
     public ConcurrentQueue<RoomCompositeEgressRequest> Recorded { get; } = new();
+
+    /// <summary>What it says of recordings it is asked for; null: those that were started are under way.</summary>
+    public Func<ListEgressRequest, IEnumerable<EgressInfo>>? OnListEgress { get; set; }
     public ConcurrentQueue<string> DeletedRooms { get; } = new();
     public ConcurrentQueue<PerformRpcRequest> Rpcs { get; } = new();
     public ConcurrentQueue<(string Method, string Authorization)> Requests { get; } = new();
@@ -183,8 +186,8 @@ internal sealed class FakeLiveKit : IAsyncDisposable
                 Recorded.Enqueue(record);
                 return new EgressInfo { EgressId = $"EG_{record.RoomName}", RoomName = record.RoomName };
             case "ListEgress":
-                var recordedRoom = ListEgressRequest.Parser.ParseFrom(body).RoomName;
-                return new ListEgressResponse { Items = { Recorded.Where(r => r.RoomName == recordedRoom).Select(r => new EgressInfo { EgressId = $"EG_{r.RoomName}", RoomName = r.RoomName }) } };
+                var listed = ListEgressRequest.Parser.ParseFrom(body);
+                return new ListEgressResponse { Items = { OnListEgress?.Invoke(listed) ?? Recorded.Where(r => r.RoomName == listed.RoomName || $"EG_{r.RoomName}" == listed.EgressId).Select(r => new EgressInfo { EgressId = $"EG_{r.RoomName}", RoomName = r.RoomName }) } };
             case "StopEgress":
                 return new EgressInfo { EgressId = StopEgressRequest.Parser.ParseFrom(body).EgressId };
             case "TransferSIPParticipant":

@@ -37,7 +37,7 @@ internal sealed class TestServer : IAsyncDisposable
     /// <summary>What the webhook receiver answers.</summary>
     public Func<WebhookEvent, int> AnswerWebhook { get; set; } = _ => 200;
 
-    public static async Task<TestServer> StartAsync(Func<MediaServerOptions, MediaServerOptions>? configure = null, ILoggerFactory? logs = null, TimeProvider? clock = null)
+    public static async Task<TestServer> StartAsync(Func<MediaServerOptions, MediaServerOptions>? configure = null, ILoggerFactory? logs = null, TimeProvider? clock = null, Task? receiversListen = null)
     {
         var (listener, url) = Listen();
         var options = new MediaServerOptions
@@ -47,7 +47,7 @@ internal sealed class TestServer : IAsyncDisposable
             MediaUdpPort = 0,
             WebhookUrls = [url],
         };
-        var server = new EmbeddedServer(configure?.Invoke(options) ?? options, clock ?? TimeProvider.System, logs ?? NullLoggerFactory.Instance);
+        var server = new EmbeddedServer(configure?.Invoke(options) ?? options, clock ?? TimeProvider.System, logs ?? NullLoggerFactory.Instance, receiversListen);
         await server.StartAsync(CancellationToken.None);
         return new TestServer(server, listener);
     }

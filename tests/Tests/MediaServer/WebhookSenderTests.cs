@@ -50,6 +50,24 @@ internal sealed class WebhookSenderTests
     }
 
     [Test]
+    public async Task Nothing_is_sent_before_the_receiver_listens()
+    {
+        var listens = new TaskCompletionSource();
+        await using var server = await TestServer.StartAsync(receiversListen: listens.Task);
+        var (early, asked) = (true, 0);
+        server.AnswerWebhook = _ => early && Interlocked.Increment(ref asked) > 0 ? 500 : 200;
+        var told = new TaskCompletionSource();
+        server.Server.Webhooks.Enqueue("r", new WebhookEvent { Event = "first", Room = new Room { Name = "r" } }, told.SetResult);
+        await Task.Delay(TimeSpan.FromMilliseconds(300), TimeProvider.System);     // A first try, and its repetition, would have come.
+        Assert.That((asked, told.Task.IsCompleted), Is.EqualTo((0, false)));
+
+        early = false;
+        listens.SetResult();
+        await server.WebhookAsync("first");
+        await told.Task.WaitAsync(TimeSpan.FromSeconds(5), TimeProvider.System);
+    }
+
+    [Test]
     public async Task Stopping_waits_only_as_long_as_told_for_a_dead_receiver()
     {
         var options = new MediaServerOptions
