@@ -10,7 +10,6 @@ internal sealed partial class DocumentRules : AbstractValidator<AssistantDocumen
     private const int PromptMaxLength = 100_000;
     private const int TextMaxLength = 4_000;
     private const int MaxVariables = 100;
-    private const int MaxRules = 200;
     private const int MaxTools = 50;
     private const int MaxPhrases = 20;
     private const int PhraseMaxLength = 100;
@@ -27,15 +26,14 @@ internal sealed partial class DocumentRules : AbstractValidator<AssistantDocumen
             .WithMessage("A variable's name is made of letters, digits and '_', and its value is text.");
         RuleFor(d => d.Greeting).NotNull();
         RuleFor(d => d.Greeting.Text).NotNull().MaximumLength(TextMaxLength).When(d => d.Greeting is not null);
-        Model(d => d.Stt, "stt");
-        Model(d => d.Llm, "llm");
-        Model(d => d.Tts, "tts");
-        RuleFor(d => d.Llm.Temperature).InclusiveBetween(0, 2).When(d => d.Llm is not null);
+        RuleFor(d => d.Stt).NotNull().SetValidator(new ModelRules());
+        RuleFor(d => d.Llm).NotNull().SetValidator(new ModelRules());
+        RuleFor(d => d.Tts).NotNull().SetValidator(new ModelRules());
         RuleFor(d => d.Tts.Speed).InclusiveBetween(0.5, 2).When(d => d.Tts is not null);
         RuleFor(d => d.Realtime).NotNull().When(d => d.Architecture is Architecture.Realtime or Architecture.HalfCascade)
             .WithMessage("'realtime' must name a model for this architecture.");
         RuleFor(d => d.Realtime!.Options).NotNull().When(d => d.Realtime is not null);
-        RuleFor(d => d.Realtime!.Model).Matches(Descriptor()).When(d => d.Realtime is not null).WithMessage("A model is written as provider/model.");
+        RuleFor(d => d.Realtime!.Model).Matches(ModelRules.Descriptor()).When(d => d.Realtime is not null).WithMessage("A model is written as provider/model.");
 
         RuleFor(d => d.Turn).NotNull();
         RuleFor(d => d.Turn.MinEndpointingS).InclusiveBetween(0, 5).When(d => d.Turn is not null);
@@ -62,7 +60,7 @@ internal sealed partial class DocumentRules : AbstractValidator<AssistantDocumen
         RuleFor(d => d.Voicemail.Message).NotEmpty().When(d => d.Voicemail is { Action: VoicemailAction.LeaveMessage })
             .WithMessage("'voicemail.message' is needed to leave one.");
         RuleFor(d => d.RetentionDays).InclusiveBetween(1, 3_650);
-        RuleFor(d => d.Llm).Custom((_, context) => ScriptIsSound(context)).When(d => d.Llm is { Model: "local/script", Options: not null });
+        RuleFor(d => d.Analysis!).SetValidator(new AnalysisRules()).When(d => d.Analysis is not null);
     }
 
     /// <summary>The document with every default filled in, or the fields that are wrong.</summary>
@@ -106,61 +104,8 @@ internal sealed partial class DocumentRules : AbstractValidator<AssistantDocumen
             : Error.Field(field, "wrong_type", $"'{field}' is not of the right type.");
     }
 
-    private static void ScriptIsSound(ValidationContext<AssistantDocument> context)
-    {
-        ScriptOptions options;
-        try
-        {
-            options = JsonSerializer.SerializeToElement(context.InstanceToValidate.Llm.Options, Json.Options).Deserialize<ScriptOptions>(Json.Options)!;
-        }
-        catch (JsonException e)
-        {
-            context.AddFailure("llm.options" + (e.Path ?? "").TrimStart('$'), "The options of local/script are 'rules' [{when, say, tool, end_call}] and 'otherwise'.");
-            return;
-        }
-
-        if (options is not { Rules: { } rules, Otherwise: not null } || rules.Any(r => r is not { When: not null, Say: not null }))
-        {
-            context.AddFailure("llm.options", "'rules', their 'when' and 'say', and 'otherwise' are not null.");
-            return;
-        }
-
-        if (options.Rules.Count > MaxRules)
-        {
-            context.AddFailure("llm.options.rules", $"There may be up to {MaxRules} rules.");
-            return;
-        }
-
-        for (var i = 0; i < options.Rules.Count; i++)
-        {
-            try
-            {
-                _ = Regex.IsMatch("", options.Rules[i].When, RegexOptions.NonBacktracking | RegexOptions.IgnoreCase, TimeSpan.FromSeconds(1));
-            }
-            catch (Exception e) when (e is ArgumentException or NotSupportedException)
-            {
-                context.AddFailure($"llm.options.rules[{i}].when", "Not a regular expression that can be run (no look-around, no back-references).");
-            }
-        }
-    }
-
-    private void Model<T>(System.Linq.Expressions.Expression<Func<AssistantDocument, T>> choice, string name)
-        where T : ModelChoice
-    {
-        var read = choice.Compile();
-        RuleFor(choice).NotNull();
-        RuleFor(choice).Must(c => c?.Model is null || Descriptor().IsMatch(c.Model))
-            .WithMessage("A model is written as provider/model, with :voice or :language after it where it has one.").OverridePropertyName($"{name}.model");
-        RuleFor(choice).Must(c => c is null or { Options: not null }).WithMessage("'options' must be an object.").OverridePropertyName($"{name}.options");
-        RuleFor(choice).Must(c => c is null or { Fallbacks: not null }).WithMessage("'fallbacks' must be a list.").OverridePropertyName($"{name}.fallbacks");
-        RuleForEach(d => read(d).Fallbacks).NotNull().Matches(Descriptor()).When(d => read(d)?.Fallbacks is not null).OverridePropertyName($"{name}.fallbacks");
-    }
-
-    [GeneratedRegex(@"^[a-z0-9_-]{1,40}/[A-Za-z0-9][A-Za-z0-9._/-]{0,120}(:[A-Za-z0-9._ -]{1,80})?$", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
-    private static partial Regex Descriptor();
-
     [GeneratedRegex("^[A-Za-z_][A-Za-z0-9_]{0,63}$", RegexOptions.NonBacktracking)]
-    private static partial Regex VariableName();
+    internal static partial Regex VariableName();
 
     [GeneratedRegex("'(?<name>[^']+)'", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Quoted();

@@ -37,6 +37,7 @@ public static class CallModule
         SayOnCall.Map(calling);
         SendDtmf.Map(calling);
         TransferCall.Map(calling);
+        AnalyzeCall.Map(calling);
 
         var reading = app.MapGroup("/v1/calls").WithTags("Calls").RequireAuthorization(Scopes.Read);
         ListCalls.Map(reading);
@@ -45,6 +46,7 @@ public static class CallModule
         GetCallEvents.Map(reading);
         GetCallCost.Map(reading);
         GetCallRecording.Map(reading);
+        GetCallAnalysis.Map(reading);
         GetCallAnalytics.Map(app.MapGroup("/v1/analytics").WithTags("Analytics").RequireAuthorization(Scopes.Read));
 
         ServeRecording.Map(app);

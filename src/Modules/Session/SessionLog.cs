@@ -10,4 +10,7 @@ internal static partial class SessionLog
 
     [LoggerMessage(LogLevel.Warning, "A LiveKit webhook was refused: {Refusal}")]
     public static partial void WebhookRefused(ILogger logger, string refusal);
+
+    [LoggerMessage(LogLevel.Warning, "Attempt {Attempt} to analyse session {SessionId} was put off: {Reason}")]
+    public static partial void AnalysisPutOff(ILogger logger, string sessionId, int attempt, string reason);
 }

@@ -4,6 +4,7 @@ using VoicePlatform.LiveKit;
 using VoicePlatform.LiveKit.ServerApi;
 using VoicePlatform.LiveKit.Tokens;
 using VoicePlatform.LiveKit.Webhooks;
+using VoicePlatform.Sessions.Analysis;
 using VoicePlatform.Sessions.Compat;
 using VoicePlatform.Sessions.Data;
 using VoicePlatform.Sessions.Features;
@@ -22,6 +23,8 @@ public static class SessionModule
         builder.Services.AddSingleton(p => new WebhookReceiver(new TokenVerifier(p.GetRequiredService<LiveKitServer>().Key, p.GetRequiredService<TimeProvider>())));
         builder.Services.AddScoped<SessionRooms>();
         builder.Services.AddHostedService<SessionSweeper>();
+        builder.Services.AddKeyedSingleton<WakeUp>(typeof(Analyst));
+        builder.Services.AddHostedService<Analyst>();
 
         builder.Services.AddCors();
         builder.Services.AddOptions<CompatOptions>().Configure<IConfiguration>((o, c) => o.Read(c, builder.Environment.IsDevelopment())).ValidateOnStart();
@@ -39,6 +42,7 @@ public static class SessionModule
         StartSession.Map(talking);
         SendMessage.Map(talking);
         EndSession.Map(talking);
+        AnalyzeSession.Map(talking);
 
         var reading = app.MapGroup("/v1/sessions").WithTags("Sessions").RequireAuthorization(Scopes.Read);
         GetSession.Map(reading);
@@ -47,6 +51,7 @@ public static class SessionModule
         GetTurns.Map(reading);
         GetUsage.Map(reading);
         GetNotes.Map(reading);
+        GetAnalysis.Map(reading);
 
         QuoteConversation.Map(app.MapGroup("/v1/billing").WithTags("Billing").RequireAuthorization(Scopes.FinanceOrOperate));
 

@@ -2,7 +2,6 @@ using System.Reflection;
 using System.Text.Json;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -21,7 +20,7 @@ public sealed class EventCatalog(Assembly contracts)
 /// <summary>Delivers the outbox at least once. Handlers must tolerate a repeat.</summary>
 internal sealed partial class OutboxDispatcher(
     NpgsqlDataSource source, IServiceScopeFactory scopes, EventCatalog catalog, [FromKeyedServices(typeof(OutboxWriter))] WakeUp wakeUp, TimeProvider clock, ILogger<OutboxDispatcher> log)
-    : BackgroundService
+    : ClaimLoop<OutboxDispatcher.Claimed>(Concurrency, PollInterval, wakeUp, clock, log)
 {
     // Waits double up to an hour: three days in all, longer than any outage that nobody notices.
     private const int MaxAttempts = 80;
@@ -32,47 +31,11 @@ internal sealed partial class OutboxDispatcher(
     private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Lease = TimeSpan.FromMinutes(1);
 
-    private readonly HashSet<Task> _delivering = [];
-
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                _delivering.RemoveWhere(t => t.IsCompleted);
-                while (_delivering.Count < Concurrency && await ClaimAsync(stoppingToken) is { } claimed)
-                {
-                    _delivering.Add(DeliverAsync(claimed, stoppingToken));
-                }
-            }
-            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-            {
-                PollFailed(log, e);
-            }
-            catch (OperationCanceledException)
-            {
-                break;
-            }
-
-            try
-            {
-                await wakeUp.WaitAsync(PollInterval, clock, stoppingToken);
-            }
-            catch (OperationCanceledException)
-            {
-                break;
-            }
-        }
-
-        await Task.WhenAll(_delivering);
-    }
-
-    private async Task<Claimed?> ClaimAsync(CancellationToken ct)
+    protected override async Task<Claimed?> ClaimAsync(CancellationToken ct)
     {
         // The claim is a lease: a handler may talk to the network, so no transaction stays open while it runs.
         // Checkpoint: a crash after this line delivers the fact again when the lease is over.
-        var now = clock.GetUtcNow();
+        var now = Clock.GetUtcNow();
         await using var claim = source.CreateCommand(
             """
             UPDATE platform.outbox SET attempts = attempts + 1, next_attempt_at = $2 + $3
@@ -87,28 +50,7 @@ internal sealed partial class OutboxDispatcher(
         return await row.ReadAsync(ct) ? new(row.GetGuid(0), row.GetString(1), row.GetString(2), row.GetInt32(3), now) : null;
     }
 
-    /// <summary>Never fails: what could not be noted is delivered again when its lease is over.</summary>
-    private async Task DeliverAsync(Claimed claimed, CancellationToken ct)
-    {
-        try
-        {
-            await AttemptAsync(claimed, ct);
-        }
-        catch (OperationCanceledException) when (ct.IsCancellationRequested)
-        {
-            // Stopping: the lease ends and the next start delivers it.
-        }
-        catch (Exception e)
-        {
-            PollFailed(log, e);
-        }
-        finally
-        {
-            wakeUp.Wake();
-        }
-    }
-
-    private async Task AttemptAsync(Claimed claimed, CancellationToken ct)
+    protected override async Task WorkAsync(Claimed claimed, CancellationToken ct)
     {
         var (id, name, payload, attempt, now) = claimed;
         string? failure = null;
@@ -123,11 +65,11 @@ internal sealed partial class OutboxDispatcher(
             failure = e.Message;
             if (attempt >= MaxAttempts)
             {
-                GivenUp(log, id, name, attempt, e);
+                GivenUp(Log, id, name, attempt, e);
             }
             else
             {
-                DeliveryFailed(log, id, name, attempt, e);
+                DeliveryFailed(Log, id, name, attempt, e);
             }
         }
 
@@ -135,7 +77,7 @@ internal sealed partial class OutboxDispatcher(
             ? source.CreateCommand("UPDATE platform.outbox SET processed_at = $2, last_error = NULL WHERE id = $1")
             : source.CreateCommand("UPDATE platform.outbox SET last_error = $3, next_attempt_at = $2 WHERE id = $1");
         mark.Parameters.Add(new() { Value = id });
-        mark.Parameters.Add(new() { Value = failure is null ? clock.GetUtcNow() : now + TimeSpan.FromSeconds(Math.Min(Math.Pow(2, attempt), LongestWait.TotalSeconds)) });
+        mark.Parameters.Add(new() { Value = failure is null ? Clock.GetUtcNow() : now + TimeSpan.FromSeconds(Math.Min(Math.Pow(2, attempt), LongestWait.TotalSeconds)) });
         if (failure is not null)
         {
             mark.Parameters.Add(new() { Value = failure });
@@ -150,8 +92,5 @@ internal sealed partial class OutboxDispatcher(
     [LoggerMessage(LogLevel.Error, "Outbox message {MessageId} ({Name}) is given up after {Attempt} attempts; its row stays for a month")]
     private static partial void GivenUp(ILogger logger, Guid messageId, string name, int attempt, Exception exception);
 
-    [LoggerMessage(LogLevel.Error, "Reading the outbox failed")]
-    private static partial void PollFailed(ILogger logger, Exception exception);
-
-    private sealed record Claimed(Guid Id, string Name, string Payload, int Attempt, DateTimeOffset At);
+    internal sealed record Claimed(Guid Id, string Name, string Payload, int Attempt, DateTimeOffset At);
 }

@@ -51,10 +51,6 @@ internal sealed class AnswerInTextHandler(ProviderCatalog providers, ToolBoxes t
             return new Error(ErrorKind.Unavailable, "agent.provider_failed", e.Message);
         }
 
-        return new TextAnswer(text.ToString().Trim(), ends, Summed(usage), notes);
+        return new TextAnswer(text.ToString().Trim(), ends, UsageTotal.Summed(usage), notes);
     }
-
-    /// <summary>An answer that took several steps used its model several times.</summary>
-    private static List<UsageTotal> Summed(List<UsageTotal> usage) =>
-        usage.GroupBy(u => (u.Component, u.Provider, u.Model, u.Unit)).Select(g => g.Aggregate((sum, u) => sum.Plus(u))).ToList();
 }

@@ -65,7 +65,9 @@ internal sealed class ProviderCatalog(IOptions<AgentOptions> options, PocketSphi
 
     /// <param name="tenantKeys">The tenant's own keys, by the names of <see cref="TenantKeys"/>.</param>
     /// <param name="failed">Told of each model that was given up.</param>
-    public Result<ILanguageModel> Mind(AssistantDocument assistant, IReadOnlyDictionary<string, string> tenantKeys, Action<ProviderException> failed)
+    /// <param name="patience">With a model that says nothing, where nobody waits on the line; null: as long as a caller has.</param>
+    public Result<ILanguageModel> Mind(
+        AssistantDocument assistant, IReadOnlyDictionary<string, string> tenantKeys, Action<ProviderException> failed, TimeSpan? patience = null)
     {
         var models = new List<ILanguageModel>();
         foreach (var (descriptor, field) in assistant.Llm.Fallbacks.Select((f, i) => (f, $"llm.fallbacks[{i}]")).Prepend((assistant.Llm.Model ?? DefaultLlm, "llm.model")))
@@ -79,7 +81,7 @@ internal sealed class ProviderCatalog(IOptions<AgentOptions> options, PocketSphi
             models.Add(model.Value);
         }
 
-        return Result<ILanguageModel>.Ok(new FallbackModel(models, FirstTokenTimeout, IdleTimeout, clock, failed));
+        return Result<ILanguageModel>.Ok(new FallbackModel(models, patience ?? FirstTokenTimeout, patience ?? IdleTimeout, clock, failed));
     }
 
     private Result<ILanguageModel> Single(string descriptor, string field, IReadOnlyDictionary<string, string> tenantKeys)

@@ -104,3 +104,26 @@ internal sealed class OnPhoneSessionAdjusted(CallDb db, UnitOfWork unit, IMediat
             }), call.IsTest), cancellationToken);
     }
 }
+
+/// <summary>What was found out about the call's conversation.</summary>
+internal sealed class OnPhoneSessionAnalyzed(CallDb db, UnitOfWork unit, IMediator mediator, TimeProvider clock) : INotificationHandler<PhoneSessionAnalyzed>
+{
+    public async Task Handle(PhoneSessionAnalyzed notification, CancellationToken cancellationToken)
+    {
+        var call = await db.Calls.AsNoTracking().SingleAsync(c => c.Id == notification.CallId, cancellationToken);
+        var analysis = notification.Analysis;
+        var type = analysis.Status is AnalysisStatus.Ready ? "analysis.ready" : "analysis.failed";
+        await unit.NoteAsync(call.Id, clock.GetUtcNow(), type, analysis.Error ?? "", cancellationToken);
+        var data = new
+        {
+            session_id = notification.SessionId,
+            call_id = call.Id,
+            call.AssistantId,
+            call.AssistantVersion,
+            metadata = Json.Read<System.Text.Json.JsonElement>(call.Metadata),
+            analysis,
+        };
+        await mediator.Send(
+            new Announce(call.TenantId, type, call.Id, Json.Write(data), call.IsTest, call.WebhookUrl is { } url ? [new AlsoTo(url)] : null), cancellationToken);
+    }
+}

@@ -39,3 +39,15 @@ public sealed record TextAnswer(string Text, bool EndsConversation, IReadOnlyLis
 /// </summary>
 /// <param name="Url">LiveKit's, ws or http.</param>
 public sealed record AttendRoom(string SessionId, string Url, string Token) : IRequest<Result<Done>>;
+
+/// <summary>
+/// What a model finds out about a conversation that is over. Unavailable when it does not answer now; any other refusal is for good.
+/// </summary>
+/// <param name="Settings">Its model named.</param>
+public sealed record AnalyzeConversation(string TenantId, AnalysisSettings Settings, IReadOnlyList<TextLine> Lines, DateTimeOffset StartedAt)
+    : IRequest<Result<Findings>>;
+
+/// <param name="Failure">What it answered could not be read; null: all is there.</param>
+public sealed record Findings(
+    string Model, string? Summary, bool? Success, string? SuccessReason, IReadOnlyDictionary<string, System.Text.Json.JsonElement> Fields, string? Failure,
+    IReadOnlyList<UsageTotal> Usage);

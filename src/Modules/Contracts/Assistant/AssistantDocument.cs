@@ -49,6 +49,9 @@ public record AssistantDocument
     public IReadOnlyList<string> EndCallPhrases { get; init; } = [];
     public VoicemailSettings Voicemail { get; init; } = new();
 
+    /// <summary>What is found out about a conversation when it is over; null: nothing.</summary>
+    public AnalysisSettings? Analysis { get; init; }
+
     /// <summary>Days until transcripts and recordings are removed; null keeps them.</summary>
     public int? RetentionDays { get; init; }
 }
@@ -151,3 +154,34 @@ public sealed record RecordingSettings
 
 /// <param name="Message">What <see cref="VoicemailAction.LeaveMessage"/> says; {{name}} is replaced from the variables.</param>
 public sealed record VoicemailSettings(VoicemailAction Action = VoicemailAction.None, string Message = "");
+
+/// <summary>What a model finds out about a conversation from its transcript.</summary>
+public sealed record AnalysisSettings
+{
+    /// <summary>A few sentences: what it was about, and what came of it.</summary>
+    public bool Summary { get; init; } = true;
+
+    /// <summary>When the conversation counts as a success, in words ("The caller has an appointment."); null: that is not judged.</summary>
+    public string? Success { get; init; }
+
+    /// <summary>What is to be filled in from what was said; up to 50.</summary>
+    public IReadOnlyList<AnalysisField> Fields { get; init; } = [];
+
+    /// <summary>Who finds it out; null: the assistant's own language model.</summary>
+    public LanguageModelChoice? Llm { get; init; }
+}
+
+public enum AnalysisFieldType { Text, Number, Boolean }
+
+public sealed record AnalysisField
+{
+    /// <summary>Letters, digits and '_'; once among the fields.</summary>
+    public required string Name { get; init; }
+    public AnalysisFieldType Type { get; init; } = AnalysisFieldType.Text;
+
+    /// <summary>What is meant, for the model.</summary>
+    public string Description { get; init; } = "";
+
+    /// <summary>The values that a text may have; empty: any.</summary>
+    public IReadOnlyList<string> Options { get; init; } = [];
+}

@@ -45,7 +45,7 @@ public sealed record TurnTiming(int Turn, int? EndpointingMs, int? Transcription
 /// <param name="Quantity">What counts: what the provider reported, or where it did not (it never does, or was cut off), what the platform measured.</param>
 public sealed record UsageTotal(string Component, string Provider, string Model, string Unit, long Quantity)
 {
-    /// <summary>The turn it was used for; 0: for the conversation as a whole.</summary>
+    /// <summary>The turn it was used for; 0: for the conversation as a whole; below 0: for an analysis after its end, -1 the first.</summary>
     public int Turn { get; init; }
 
     /// <summary>Generated ahead and thrown away, since the caller went on speaking: kept apart, and not charged.</summary>
@@ -68,6 +68,10 @@ public sealed record UsageTotal(string Component, string Provider, string Model,
         Reported = Reported is null && other.Reported is null ? null : (Reported ?? 0) + (other.Reported ?? 0),
         Measured = Measured + other.Measured,
     };
+
+    /// <summary>One total for each thing, where several steps used it.</summary>
+    public static IReadOnlyList<UsageTotal> Summed(IEnumerable<UsageTotal> usage) =>
+        usage.GroupBy(u => (u.Key, u.Unit)).Select(g => g.Aggregate((sum, u) => sum.Plus(u))).ToList();
 }
 
 /// <summary>Something worth knowing later: a provider failed, a variable was unknown, the caller interrupted.</summary>

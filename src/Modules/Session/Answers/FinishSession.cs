@@ -2,12 +2,15 @@ using System.Text.Json;
 using VoicePlatform.Contracts.Billing;
 using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.Contracts.Tenants;
+using VoicePlatform.Sessions.Analysis;
 using VoicePlatform.Sessions.Data;
 using VoicePlatform.SharedKernel.Outbox;
 
 namespace VoicePlatform.Sessions.Answers;
 
-internal sealed class FinishSessionHandler(SessionDb db, UnitOfWork unit, IMediator mediator, OutboxWriter outbox, TimeProvider clock, ILogger<FinishSessionHandler> log)
+internal sealed class FinishSessionHandler(
+    SessionDb db, UnitOfWork unit, IMediator mediator, OutboxWriter outbox, [FromKeyedServices(typeof(Analyst))] WakeUp analyst, TimeProvider clock,
+    ILogger<FinishSessionHandler> log)
     : IRequestHandler<FinishSession, Result<Done>>
 {
     public async Task<Result<Done>> Handle(FinishSession request, CancellationToken cancellationToken)
@@ -55,6 +58,12 @@ internal sealed class FinishSessionHandler(SessionDb db, UnitOfWork unit, IMedia
         {
             await mediator.Send(
                 new Announce(session.TenantId, "session.completed", session.Id, Payload(session, lines, usage, charge.Value, elapsed), session.IsTest), cancellationToken);
+        }
+
+        if (session is { Analysis: { } settings, StartedAt: not null } && lines.Exists(l => l.Speaker == "user"))
+        {
+            await unit.QueueAsync(session.Id, session.TenantId, settings, clock.GetUtcNow(), cancellationToken);
+            unit.AfterCommit(analyst.Wake);
         }
 
         await outbox.PublishAsync(new SessionEnded(session.Id, session.TenantId, session.RoomName, request.Reason), cancellationToken);

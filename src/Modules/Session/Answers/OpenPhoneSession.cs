@@ -17,17 +17,17 @@ internal sealed class OpenPhoneSessionHandler(SessionDb db, IMediator mediator, 
             return assistant.Error;
         }
 
-        var (_, version, document) = assistant.Value;
+        var document = assistant.Value.Document;
         if (document.Architecture is Architecture.Text)
         {
             return SessionErrors.TextArchitecture;
         }
 
-        var session = Session.OpenPhone(request, version, request.MaxDurationS ?? document.Limits.MaxDurationS, clock.GetUtcNow());
+        var session = Session.OpenPhone(request, assistant.Value, clock.GetUtcNow());
         db.Sessions.Add(session);
         await db.SaveChangesAsync(cancellationToken);
         var ready = await mediator.Send(new CheckReadiness(request.TenantId, document, Voice: true), cancellationToken);
-        return ready.IsOk ? new PhoneSession(session.Id, ready.Value.AgentName, version) : ready.Error;
+        return ready.IsOk ? new PhoneSession(session.Id, ready.Value.AgentName, assistant.Value.Version) : ready.Error;
     }
 }
 

@@ -46,6 +46,9 @@ internal sealed class Session
 
     /// <summary>What differs from the pinned version, as a merge patch; null: nothing.</summary>
     public string? Overrides { get; private init; }
+
+    /// <summary>What is to be found out about it when it is over, as <see cref="AnalysisSettings"/>; null: nothing.</summary>
+    public string? Analysis { get; private init; }
     public bool IsRecorded { get; private init; }
 
     /// <summary>An agent that is not ours attends it, which reports nothing: its room is watched instead.</summary>
@@ -74,6 +77,7 @@ internal sealed class Session
             Variables = Json.Write(start.Variables ?? new Dictionary<string, string>()),
             Metadata = start.Metadata?.GetRawText() ?? "{}",
             Overrides = start.OverridesJson,
+            Analysis = AnalysisOf(assistant.Document),
             MaxDurationS = assistant.Document.Limits.MaxDurationS,
             CreatedAt = now,
             StartedAt = start.TextOnly ? now : null,
@@ -81,25 +85,26 @@ internal sealed class Session
         };
     }
 
-    public static Session OpenPhone(OpenPhoneSession open, int version, int maxDurationS, DateTimeOffset now) => new()
+    public static Session OpenPhone(OpenPhoneSession open, AssistantVersion assistant, DateTimeOffset now) => new()
     {
         Id = Ids.New(Ids.Session, now),
         TenantId = open.TenantId,
         AssistantId = open.AssistantId,
-        AssistantVersion = version,
+        AssistantVersion = assistant.Version,
         RoomName = open.RoomName,
         ParticipantIdentity = open.ParticipantIdentity,
         IsTest = open.IsTest,
         Status = SessionStatus.Created,
         Variables = Json.Write(open.Variables),
         Metadata = open.MetadataJson,
-        MaxDurationS = maxDurationS,
+        MaxDurationS = open.MaxDurationS ?? assistant.Document.Limits.MaxDurationS,
         CreatedAt = now,
         LastSeenAt = now,
         HoldSubject = open.Phone.CallId,
         CallId = open.Phone.CallId,
         Phone = Json.Write(open.Phone),
         Overrides = open.OverridesJson,
+        Analysis = AnalysisOf(assistant.Document),
         IsRecorded = open.IsRecorded,
     };
 
@@ -150,4 +155,8 @@ internal sealed class Session
         (Status, EndedReason, Cost, EndedAt) = (SessionStatus.Ended, reason, cost, endedAt);
         return true;
     }
+
+    /// <summary>With the model that makes it; null: none is made.</summary>
+    public static string? AnalysisOf(AssistantDocument document) =>
+        document.Analysis is { } analysis ? Json.Write(analysis with { Llm = analysis.Llm ?? document.Llm }) : null;
 }

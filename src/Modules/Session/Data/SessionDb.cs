@@ -18,6 +18,7 @@ internal sealed class SessionDb(DbContextOptions<SessionDb> options) : DbContext
             session.Property(s => s.MaxDurationS);
             session.Property(s => s.Phone).HasColumnType("jsonb");
             session.Property(s => s.Overrides).HasColumnType("jsonb");
+            session.Property(s => s.Analysis).HasColumnType("jsonb");
             session.Ignore(s => s.PhoneCall);
             session.Ignore(s => s.Channel);
         });
