@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Connections;
@@ -56,10 +57,16 @@ internal static class StartUp
             return await BillingModule.VerifyLedgerAsync(source, args.ElementAtOrDefault(1), Console.Out, CancellationToken.None) ? 0 : 1;
         }
 
+        var period = args is ["reconcile", .. var options] ? Period(options) : null;
         await using var app = Build(builder, settings);
         if (await Migrations.MissingAsync(app.Services.GetRequiredService<NpgsqlDataSource>(), CancellationToken.None) is { } missing)
         {
             throw new SettingsException($"The database lacks migration {missing}: run the host with 'migrate' first.");
+        }
+
+        if (period is var (from, until))
+        {
+            return await BillingModule.ReconcileAsync(app.Services, from, until, Console.Out, CancellationToken.None) ? 0 : 1;
         }
 
         await DatabaseRole.CheckAsync(app.Services.GetRequiredService<NpgsqlDataSource>(), settings.IsDevelopment, app.Logger, CancellationToken.None);
@@ -154,6 +161,24 @@ internal static class StartUp
         IOException { InnerException: AddressInUseException } => $"{e.Message} Set PORT (or URLS) to a free one, or end what uses it.",
         _ => null,
     };
+
+    /// <summary>What `reconcile` is to look at: --from and --until, each a date or time in UTC.</summary>
+    private static (DateTimeOffset? From, DateTimeOffset? Until)? Period(string[] options)
+    {
+        (DateTimeOffset? From, DateTimeOffset? Until) period = default;
+        foreach (var option in options.Chunk(2))
+        {
+            if (option is not ["--from" or "--until", var text]
+                || !DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var at))
+            {
+                throw new SettingsException($"'{string.Join(' ', option)}' is not understood: reconcile [--from DATE] [--until DATE], as in --from 2026-11-01.");
+            }
+
+            period = option[0] is "--from" ? period with { From = at } : period with { Until = at };
+        }
+
+        return period;
+    }
 
     private static string EnvironmentName() =>
         Environment.GetEnvironmentVariable("VOICEPLATFORM_ENV") == "production" ? Environments.Production : Environments.Development;

@@ -16,9 +16,11 @@ public static class BillingModule
         builder.Services.AddScoped<Budgets>();
         builder.Services.AddScoped<BalanceAlerts>();
         builder.Services.AddScoped<Reconciliation>();
+        builder.Services.AddScoped<Past>();
         builder.Services.AddScoped<IScheduledJob, ReconcileDaily>();
         builder.Services.AddScoped<IScheduledJob, ExpireGrants>();
         builder.Services.AddScoped<IScheduledJob, ExpireHolds>();
+        builder.Services.AddScoped<IScheduledJob, CloseStatements>();
         builder.Services.AddSingleton(new SignupCredits(
             builder.Configuration.GetValue<long?>("BILLING_SIGNUP_CREDITS") ?? (builder.Environment.IsDevelopment() ? 1000 : 0)));
         builder.Services.AddSingleton(LowBalanceOf(builder.Configuration));
@@ -51,6 +53,47 @@ public static class BillingModule
 
         await output.WriteLineAsync($"tenants {tenants}, transactions {transactions}, entries {entries}: {(broken == 0 ? "all holds" : $"{broken} broken")}");
         return broken == 0;
+    }
+
+    /// <summary>Holds the ledger against the conversations of a time, as the nightly run does: a line for each difference, then a summary.</summary>
+    /// <param name="services">The host's, with the modules that own conversations.</param>
+    /// <param name="from">Null: three days before <paramref name="until"/>.</param>
+    /// <param name="until">Not in it; null: now.</param>
+    /// <returns>Whether all agrees.</returns>
+    /// <exception cref="InvalidOperationException">There is no such time, in a sentence for whoever asked.</exception>
+    public static async Task<bool> ReconcileAsync(IServiceProvider services, DateTimeOffset? from, DateTimeOffset? until, TextWriter output, CancellationToken ct)
+    {
+        await using var scope = services.CreateAsyncScope();
+        var to = until ?? scope.ServiceProvider.GetRequiredService<TimeProvider>().GetUtcNow();
+        var start = from ?? to - ReconcileDaily.Looked;
+        if (start < DateTimeOffset.UnixEpoch || start >= to)
+        {
+            throw new InvalidOperationException("The time to reconcile begins before it ends, and not before 1970.");
+        }
+
+        var reconciled = await scope.ServiceProvider.GetRequiredService<Reconciliation>().RunAsync(start, to, ct);
+        if (!reconciled.IsOk)
+        {
+            throw new InvalidOperationException(reconciled.Error.Code);
+        }
+
+        var report = reconciled.Value;
+        foreach (var d in report.Differences)
+        {
+            await output.WriteLineAsync($"{d.What}: {d.SubjectId} of {d.TenantId}, charged {Told(d.Charged)}, cost {Told(d.Cost)}");
+        }
+
+        var differences = report.DifferenceCount switch
+        {
+            0 => "all agrees",
+            1 => "1 difference",
+            var many when many > report.Differences.Count => $"{many} differences, of which the first {report.Differences.Count} are listed",
+            var many => $"{many} differences",
+        };
+        await output.WriteLineAsync($"conversations {report.Conversations}, holds {report.Holds}: {differences}");
+        return report.Ok;
+
+        static string Told(long? amount) => amount?.ToString(CultureInfo.InvariantCulture) ?? "nothing";
     }
 
     public static IEndpointRouteBuilder MapBilling(this IEndpointRouteBuilder app)

@@ -79,6 +79,11 @@ internal sealed class Books : IAsyncDisposable
         Assert.That(trial.Get<bool>("ok"), Is.True, trial.Body?.ToJsonString());
     }
 
+    /// <summary>For a lock of the database.</summary>
+    public async Task UntilSomebodyWaitsAsync() => Assert.That(
+        async () => await Host.SqlAsync("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())"),
+        Is.GreaterThan(0L).After(10_000, 20));
+
     /// <summary>Behind everybody's back: without triggers and row security.</summary>
     public async Task AsOwnerAsync(string sql)
     {

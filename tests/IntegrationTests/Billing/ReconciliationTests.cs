@@ -1,6 +1,8 @@
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Net;
 using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
 using VoicePlatform.IntegrationTests.Contract;
 using VoicePlatform.SharedKernel;
 
@@ -54,7 +56,7 @@ internal sealed class ReconciliationTests
     [TestCase("UPDATE session.sessions SET status = 'ended', ended_at = now(), cost = 0 WHERE id = '{open}'", "hold_open", false)]
     [TestCase("UPDATE session.sessions SET status = 'active', ended_at = NULL WHERE id = '{ended}'", "ended_early", true)]
     [TestCase("UPDATE session.sessions SET is_test = true WHERE id = '{ended}'", "no_conversation", true)]
-    [TestCase("UPDATE billing.holds SET subject_id = 'elsewhere' WHERE subject_id = '{ended}'", "no_charge", true)]
+    [TestCase("DELETE FROM billing.holds WHERE subject_id = '{ended}'", "no_charge", true)]
     public async Task What_does_not_agree_is_listed(string sql, string what, bool isAboutEnded)
     {
         var ended = await _books.ChatAsync(messages: 1);
@@ -92,6 +94,48 @@ internal sealed class ReconciliationTests
         }
     }
 
+    // Sixteen days old by its id; the hold ended now, or never.
+    [TestCase("UPDATE session.sessions SET cost = cost + 1 WHERE id = '{ended}'", "cost_differs", "{ended}")]
+    [TestCase("DELETE FROM session.sessions WHERE id = '{ended}'", "no_conversation", "{ended}")]
+    [TestCase("UPDATE session.sessions SET status = 'ended', ended_at = now(), cost = 0 WHERE id = '{open}'", "hold_open", "{open}")]
+    public async Task What_began_long_before_is_looked_at_when_it_ends_or_when_it_holds(string sql, string what, string about)
+    {
+        var ids = new Dictionary<string, string> { ["{ended}"] = await _books.ChatAsync(messages: 1), ["{open}"] = await _books.Tenant.StartTextSessionAsync(await _books.Tenant.CreateAssistantAsync()) };
+        foreach (var (name, id) in ids.ToList())
+        {
+            ids[name] = Ids.New(Ids.Session, TimeProvider.System.GetUtcNow().AddDays(-16));
+            await AsSuperuserAsync(
+                $"""
+                UPDATE session.sessions SET id = '{ids[name]}' WHERE id = '{id}';
+                UPDATE billing.holds SET subject_id = '{ids[name]}', placed_at = placed_at - interval '16 days' WHERE subject_id = '{id}'
+                """);
+        }
+
+        Assert.That(await DifferencesAsync(), Is.Empty);
+        await AsSuperuserAsync(ids.Aggregate(sql, (text, id) => text.Replace(id.Key, id.Value, StringComparison.Ordinal)));
+        Assert.That(await DifferencesAsync(), Is.EqualTo(new[] { (what, ids[about]) }));
+        Assert.That(await RunJobAsync(), Is.EqualTo(1), "The nightly run finds it.");
+
+        var (code, text) = await RunHostAsync();
+        Assert.That(code, Is.EqualTo(1));
+        Assert.That(text, Does.StartWith($"{what}: {ids[about]} of {_books.Tenant.TenantId}, charged ").And.EndWith(": 1 difference\n"));
+
+        async Task<IEnumerable<(string, string)>> DifferencesAsync() =>
+            (await _books.AsOperatorAsync(HttpMethod.Get, "/v1/billing/reconciliation")).Body!["differences"]!.AsArray().Select(d => (d!["what"]!.GetValue<string>(), d["subject_id"]!.GetValue<string>()));
+    }
+
+    [Test]
+    public async Task The_hosts_verb_exits_with_0_when_all_agrees_and_says_what_it_does_not_understand()
+    {
+        await _books.ChatAsync(messages: 1);
+        Assert.That(await RunHostAsync(), Is.EqualTo((0, "conversations 1, holds 1: all agrees\n")));
+        var tomorrow = TimeProvider.System.GetUtcNow().AddDays(1).ToString("yyyy-MM-dd", null);
+        Assert.That(await RunHostAsync("--from", "2026-01-01", "--until", tomorrow), Is.EqualTo((0, "conversations 1, holds 1: all agrees\n")));
+        Assert.That(await RunHostAsync("--from", "2026-01-01", "--until", "2026-02-01"), Is.EqualTo((0, "conversations 0, holds 0: all agrees\n")));
+        Assert.That((await RunHostAsync("--from", "yesterday")).Code, Is.EqualTo(1));
+        Assert.That((await RunHostAsync("--from", "2026-02-01", "--until", "2026-01-01")).Code, Is.EqualTo(1));
+    }
+
     [Test]
     public async Task A_balance_that_its_entries_do_not_make_is_listed()
     {
@@ -117,6 +161,30 @@ internal sealed class ReconciliationTests
     [TestCase("reconciliation")]
     public async Task The_books_of_all_are_the_operators(string path) =>
         Assert.That((await _books.Tenant.GetAsync($"/v1/billing/{path}")).Status, Is.EqualTo(HttpStatusCode.Forbidden));
+
+    /// <summary>Past triggers and foreign keys.</summary>
+    private async Task AsSuperuserAsync(string sql)
+    {
+        await using var superuser = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(_books.Host.Database.Owner) { Username = "postgres" }.ConnectionString);
+        await using var command = superuser.CreateCommand($"SET session_replication_role = replica; {sql}");
+        await command.ExecuteNonQueryAsync();
+    }
+
+    private async Task<(int Code, string Text)> RunHostAsync(params string[] options)
+    {
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "VoicePlatform.Host.dll"), "reconcile", .. options])
+        {
+            UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true,
+        };
+        start.Environment["DATABASE_URL"] = _books.Host.Database.App;
+        start.Environment["DATA_DIR"] = _books.Host.DataDir;
+        start.Environment["LIVEKIT_FFI_LIBRARY"] = "unused";
+        using var host = Process.Start(start)!;
+        var (text, errors) = (host.StandardOutput.ReadToEndAsync(), host.StandardError.ReadToEndAsync());
+        await host.WaitForExitAsync();
+        await TestContext.Out.WriteAsync(await errors);
+        return (host.ExitCode, await text);
+    }
 
     private async Task<long> RunJobAsync()
     {

@@ -97,6 +97,48 @@ internal sealed class StatementTests
     }
 
     [Test]
+    public async Task Months_that_are_over_are_closed_also_when_nobody_asks()
+    {
+        await _books.Host.SignUpAsync("New");
+        await _books.ChatAsync(messages: 2);
+        await _books.AsOwnerAsync(ToLastMonth.Replace("interval '10 days'", "interval '40 days'", StringComparison.Ordinal).Replace("interval '9 days'", "interval '39 days'", StringComparison.Ordinal));
+        await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => _books.Host.RunJobAsync("billing.close-statements")));
+        await _books.Host.RunJobAsync("billing.close-statements");
+
+        Assert.That(
+            await ScalarAsync<string>("SELECT string_agg(to_char(month, 'YYYY-MM'), ' ' ORDER BY month DESC) FROM billing.statements"), Does.StartWith(LastMonth),
+            "The month of the first transaction, and those since.");
+        Assert.That(await ScalarAsync<long>("SELECT count(DISTINCT month) FROM billing.statements"), Is.EqualTo(2));
+        Assert.That(await ScalarAsync<long>("SELECT count(*) FROM billing.statements"), Is.EqualTo(2), "Each once, and none of whom has nothing.");
+        var told = JsonNode.Parse(await _books.TextAsync($"/v1/billing/statements/{LastMonth}"))!;
+        Assert.That((told["status"]!.GetValue<string>(), told["closing"]!["posted"]!.GetValue<long>()), Is.EqualTo(("closed", 9_980_000L)));
+        Assert.That(
+            told["as_of"]!.GetValue<DateTimeOffset>().UtcDateTime, Is.EqualTo(await ScalarAsync<DateTime>($"SELECT closed_at FROM billing.statements WHERE month = '{LastMonth}-01'")).Within(TimeSpan.FromMilliseconds(1)),
+            "It is the one that was kept.");
+    }
+
+    [Test]
+    public async Task Postings_go_on_while_a_month_is_summed_up()
+    {
+        await _books.AsOwnerAsync(ToLastMonth);
+        await using var owner = NpgsqlDataSource.Create(_books.Host.Database.Owner);
+        await using var connection = await owner.OpenConnectionAsync();
+        await using var slow = await connection.BeginTransactionAsync();
+        await using (var hinder = new NpgsqlCommand("LOCK TABLE billing.statements IN SHARE ROW EXCLUSIVE MODE", connection))
+        {
+            await hinder.ExecuteNonQueryAsync();
+        }
+
+        // As if the sum took long: it is kept only when the table is let go.
+        var closing = _books.TextAsync($"/v1/billing/statements/{LastMonth}");
+        await _books.UntilSomebodyWaitsAsync();
+        await _books.TopUpAsync(1).WaitAsync(TimeSpan.FromSeconds(5));
+        Assert.That(closing.IsCompleted, Is.False);
+        await slow.CommitAsync();
+        Assert.That(JsonNode.Parse(await closing)!["closing"]!["posted"]!.GetValue<long>(), Is.EqualTo(10_000_000), "And it is none of that month.");
+    }
+
+    [Test]
     public async Task A_statement_is_a_table_and_a_page_too()
     {
         await _books.ChatAsync(messages: 1);

@@ -25,7 +25,7 @@ internal sealed class FilterTests
             tried.Add($"{operation}?{name}");
             foreach (var word in words)
             {
-                Assert.That(word, Does.Match("^[a-z_]+$"));
+                Assert.That(word, Does.Match("^[a-z_]+(:[a-z_]+)?$"));
                 Assert.That((await AskAsync(operation, name, word)).Status, Is.EqualTo(HttpStatusCode.OK), $"{operation}?{name}={word}");
             }
 

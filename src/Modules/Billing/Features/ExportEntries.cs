@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Dapper;
+using VoicePlatform.Billing.Ledger;
 
 namespace VoicePlatform.Billing.Features;
 
@@ -31,7 +32,7 @@ internal static class ExportEntries
     /// <param name="Last">The number of the last transaction in it; null: there is no more.</param>
     public sealed record Part(string Rows, long? Last);
 
-    internal sealed class Handler(UnitOfWork unit) : IRequestHandler<Query, Result<Part>>
+    internal sealed class Handler(UnitOfWork unit, Past past) : IRequestHandler<Query, Result<Part>>
     {
         public async Task<Result<Part>> Handle(Query request, CancellationToken cancellationToken)
         {
@@ -45,14 +46,20 @@ internal static class ExportEntries
                 return Error.Field("from", "out_of_range", "'from' must be before 'to'.");
             }
 
+            if (request is { After: 0, To: { } to })
+            {
+                await past.CloseAsync(request.TenantId, to, cancellationToken);
+            }
+
             // Nothing is ever written before what is written: whole transactions, by their number, are one consistent book however long it takes.
             var rows = await (await unit.OpenAsync(cancellationToken)).QueryAsync<Row>(new(
-                """
+                $"""
                 SELECT t.posted_at, t.effective_at, t.seq, t.id AS transaction_id, t.kind, t.metadata->>'subject_id' AS subject_id, e.id AS entry_id, e.account, e.amount, e.balance_after,
                   e.component, e.quantity, e.unit, e.rate, e.per, e.rate_card
                 FROM (
                   SELECT * FROM billing.transactions
-                  WHERE tenant_id = @TenantId AND seq > @After AND (@From::timestamptz IS NULL OR posted_at >= @From) AND (@To::timestamptz IS NULL OR posted_at < @To)
+                  WHERE tenant_id = @TenantId AND seq > @After
+                    {(request.From is null ? "" : "AND seq >= billing.first_seq(@TenantId, @From)")} {(request.To is null ? "" : "AND seq < billing.first_seq(@TenantId, @To)")}
                   ORDER BY seq LIMIT @AtOnce) t
                 JOIN billing.entries e ON e.transaction_id = t.id
                 ORDER BY t.seq, e.position

@@ -1,9 +1,10 @@
 using System.Text.Json.Serialization;
 using Npgsql;
+using VoicePlatform.Billing.Ledger;
 
 namespace VoicePlatform.Billing.Features;
 
-/// <summary>What the tenant has: posted = available + held. With ?at= as it was at that instant.</summary>
+/// <summary>What the tenant has: posted = available + held. With ?at= as it was at that instant, for ever.</summary>
 internal static class GetBalance
 {
     public static void Map(RouteGroupBuilder billing) => billing
@@ -25,7 +26,7 @@ internal static class GetBalance
         string Unit,
         DateTimeOffset AsOf);
 
-    internal sealed class Handler(UnitOfWork unit, TimeProvider clock) : IRequestHandler<Query, Result<Response>>
+    internal sealed class Handler(UnitOfWork unit, Past past, TimeProvider clock) : IRequestHandler<Query, Result<Response>>
     {
         // One index probe for each account, however many entries there are.
         private const string Past =
@@ -38,6 +39,11 @@ internal static class GetBalance
 
         public async Task<Result<Response>> Handle(Query request, CancellationToken cancellationToken)
         {
+            if (request.At is { } asked && !await past.CloseAsync(request.TenantId, asked, cancellationToken))
+            {
+                return Error.Field("at", "in_the_future", "'at' must be over: what will be is not known.");
+            }
+
             await using var query = new NpgsqlCommand(
                 request.At is null ? "SELECT available, held, credit_limit FROM billing.heads WHERE tenant_id = $1" : Past, await unit.OpenAsync(cancellationToken));
             query.Parameters.Add(new() { Value = request.TenantId });

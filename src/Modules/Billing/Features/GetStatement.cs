@@ -1,12 +1,16 @@
 using System.Globalization;
 using System.Text;
 using Npgsql;
+using VoicePlatform.Billing.Ledger;
 
 namespace VoicePlatform.Billing.Features;
 
 /// <summary>A month's statement: opening balance, what moved by kind and component, closing balance. JSON, or with ?format= csv or html to print.</summary>
 internal static class GetStatement
 {
+    /// <summary>The sums of a month of millions of entries.</summary>
+    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(2);
+
     private static readonly string[] Formats = ["json", "csv", "html"];
 
     public static void Map(RouteGroupBuilder billing) => billing
@@ -22,7 +26,7 @@ internal static class GetStatement
 
     public sealed record Query(string TenantId, string Month, string? Format) : IRequest<Result<Statement>>;
 
-    internal sealed class Handler(UnitOfWork unit, TimeProvider clock) : IRequestHandler<Query, Result<Statement>>
+    internal sealed class Handler(UnitOfWork unit, Past past, TimeProvider clock) : IRequestHandler<Query, Result<Statement>>
     {
         public async Task<Result<Statement>> Handle(Query request, CancellationToken cancellationToken)
         {
@@ -38,9 +42,12 @@ internal static class GetStatement
                 return BillingErrors.NoStatement;
             }
 
+            // A transaction of its own: while a long month is summed up, postings go on.
+            await past.CloseAsync(request.TenantId, new DateTimeOffset(month.AddMonths(1), TimeOnly.MinValue, TimeSpan.Zero).AddMicroseconds(-1), cancellationToken);
             await using var query = new NpgsqlCommand("SELECT statement::text, closed_at FROM billing.statement($1, $2)", await unit.OpenAsync(cancellationToken));
             query.Parameters.Add(new() { Value = request.TenantId });
             query.Parameters.Add(new() { Value = month });
+            query.CommandTimeout = (int)Longest.TotalSeconds;
             await using var row = await query.ExecuteReaderAsync(cancellationToken);
             await row.ReadAsync(cancellationToken);
             var sums = Json.Read<Sums>(row.GetString(0));

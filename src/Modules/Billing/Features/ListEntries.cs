@@ -1,4 +1,6 @@
+using System.Text;
 using Dapper;
+using VoicePlatform.Billing.Ledger;
 
 namespace VoicePlatform.Billing.Features;
 
@@ -7,7 +9,7 @@ internal static class ListEntries
 {
     public static void Map(RouteGroupBuilder billing) => billing
         .MapGet("/entries", async (
-            int? limit, string? starting_after, string? transaction_id, string? account, DateTimeOffset? from, DateTimeOffset? to,
+            int? limit, string? starting_after, string? transaction_id, [AccountWords] string? account, DateTimeOffset? from, DateTimeOffset? to,
             Caller caller, IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new Query(caller.TenantId, new(limit, starting_after), transaction_id, account, from, to), ct))
             .ToHttp(r => TypedResults.Json(r, Json.Options)))
@@ -33,33 +35,41 @@ internal static class ListEntries
         public string? RateCard { get; init; }
     }
 
-    internal sealed class Handler(UnitOfWork unit) : IRequestHandler<Query, Result<Page<LedgerEntry>>>
+    internal sealed class Handler(UnitOfWork unit, Past past) : IRequestHandler<Query, Result<Page<LedgerEntry>>>
     {
         public async Task<Result<Page<LedgerEntry>>> Handle(Query request, CancellationToken cancellationToken)
         {
-            if (request.Page.Refusal is { } refusal)
+            if ((request.Page.Refusal ?? Accounts.Refusal("account", request.Account)) is { } refusal)
             {
                 return refusal;
             }
 
+            if (request.To is { } to)
+            {
+                await past.CloseAsync(request.TenantId, to, cancellationToken);
+            }
+
+            // Numbers and times rise together, so either order is the same: each is one index's. Only what is asked for is in the statement.
+            var order = request.Account is null ? ["seq", "position"] : new[] { "posted_at", "seq", "position" };
+            var key = string.Join(", ", order);
+            var where = new StringBuilder("tenant_id = @TenantId");
+            where.Append(request.TransactionId is null ? "" : " AND transaction_id = @TransactionId");
+            where.Append(request.Account is null ? "" : " AND account = @Account");
+            where.Append(request switch { { From: null } => "", { Account: null } => " AND seq >= billing.first_seq(@TenantId, @From)", _ => " AND posted_at >= @From" });
+            where.Append(request switch { { To: null } => "", { Account: null } => " AND seq < billing.first_seq(@TenantId, @To)", _ => " AND posted_at < @To" });
+            where.Append(request.Page.StartingAfter is null ? "" : $" AND ({key}) < (SELECT {key} FROM billing.entries WHERE tenant_id = @TenantId AND id = @After)");
             var rows = (await (await unit.OpenAsync(cancellationToken)).QueryAsync<LedgerEntry>(new(
-                """
-                SELECT e.id, e.transaction_id, e.account, e.amount, e.balance_after, e.posted_at,
-                  e.component, e.quantity, e.unit, e.rate, e.per, e.rate_card
-                FROM billing.entries e
-                WHERE e.tenant_id = @TenantId
-                  AND (@TransactionId IS NULL OR e.transaction_id = @TransactionId) AND (@Account IS NULL OR e.account = @Account)
-                  AND (@From::timestamptz IS NULL OR e.posted_at >= @From) AND (@To::timestamptz IS NULL OR e.posted_at < @To)
-                  AND (@After IS NULL OR (e.seq, e.position) < (SELECT seq, position FROM billing.entries WHERE tenant_id = @TenantId AND id = @After))
-                ORDER BY e.seq DESC, e.position DESC LIMIT @Rows
+                $"""
+                SELECT id, transaction_id, account, amount, balance_after, posted_at, component, quantity, unit, rate, per, rate_card
+                FROM billing.entries WHERE {where} ORDER BY {string.Join(", ", order.Select(column => column + " DESC"))} LIMIT @Rows
                 """,
                 new
                 {
                     request.TenantId,
                     request.TransactionId,
                     request.Account,
-                    request.From,
-                    request.To,
+                    From = request.From?.ToUniversalTime(),
+                    To = request.To?.ToUniversalTime(),
                     After = request.Page.StartingAfter,
                     Rows = request.Page.Rows + 1,
                 },

@@ -18,14 +18,36 @@ internal static class VerifyLedger
 
     internal sealed class Handler(UnitOfWork unit) : IRequestHandler<Query, Result<Response>>
     {
+        /// <summary>Transactions a step: each is done well within a command's time, however long the chain.</summary>
+        private const int AtOnce = 5000;
+
         public async Task<Result<Response>> Handle(Query request, CancellationToken cancellationToken)
         {
-            await using var query = new NpgsqlCommand("SELECT transactions, first_broken FROM billing.verify($1)", await unit.OpenAsync(cancellationToken));
-            query.Parameters.Add(new() { Value = request.TenantId });
-            await using var row = await query.ExecuteReaderAsync(cancellationToken);
-            await row.ReadAsync(cancellationToken);
-            var broken = row.IsDBNull(1) ? null : row.GetString(1);
-            return new Response(broken is null, row.GetInt64(0), broken);
+            var reached = new Step(0, 0, 0, null, false);
+            while (!reached.IsOver)
+            {
+                reached = await GoOnAsync(request.TenantId, reached, cancellationToken);
+            }
+
+            return new Response(reached.FirstBroken is null, reached.Seq, reached.FirstBroken);
         }
+
+        /// <summary>What is written stays: the next step may be read later than the one before.</summary>
+        private async Task<Step> GoOnAsync(string tenantId, Step from, CancellationToken ct)
+        {
+            await using var query = new NpgsqlCommand(
+                "SELECT seq, available, held, first_broken, is_over FROM billing.verify_step($1, $2, $3, $4, $5)", await unit.OpenAsync(ct), unit.Transaction);
+            foreach (var value in new object[] { tenantId, from.Seq, from.Available, from.Held, AtOnce })
+            {
+                query.Parameters.Add(new() { Value = value });
+            }
+
+            await using var row = await query.ExecuteReaderAsync(ct);
+            await row.ReadAsync(ct);
+            return new(row.GetInt64(0), row.GetInt64(1), row.GetInt64(2), await row.IsDBNullAsync(3, ct) ? null : row.GetString(3), row.GetBoolean(4));
+        }
+
+        /// <param name="Seq">Transactions that were looked at.</param>
+        private sealed record Step(long Seq, long Available, long Held, string? FirstBroken, bool IsOver);
     }
 }

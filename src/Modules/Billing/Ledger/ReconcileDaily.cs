@@ -10,7 +10,9 @@ internal sealed partial class ReconcileDaily(Reconciliation reconciliation, IMed
 {
     private const int MaxLogged = 100;
 
-    private static readonly TimeSpan Looked = TimeSpan.FromDays(3);
+    /// <summary>How long before now is looked at: a night that fails is made up for by the next ones.</summary>
+    public static readonly TimeSpan Looked = TimeSpan.FromDays(3);
+
     private static readonly Meter Meter = new("VoicePlatform.Billing");
     private static readonly Gauge<long> Differences = Meter.CreateGauge<long>(
         "voiceplatform.billing.differences", "{difference}", "Conversations and charges that do not agree, as the last reconciliation found them.");

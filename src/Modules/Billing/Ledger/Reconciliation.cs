@@ -19,13 +19,17 @@ internal sealed record ReconciliationReport(
     bool Ok, DateTimeOffset From, DateTimeOffset To, long Conversations, long Holds, long DifferenceCount, string Unit, IReadOnlyList<Difference> Differences);
 
 /// <summary>
-/// Holds the ledger against the conversations that began in a time: every finished one has its charge, every charge its conversation, every hold
-/// its end. Both sides are read in the order of the subjects' ids, which is that of time, a page at a time.
+/// Holds the ledger against the conversations of a time: those that began in it, and those whose hold ended in it or is without an end, whenever they
+/// began. Every finished one has its charge, every charge its conversation, every hold its end. Both sides are read in the order of the subjects' ids,
+/// a page at a time.
 /// </summary>
 internal sealed class Reconciliation(UnitOfWork unit, IMediator mediator)
 {
     private const int PageSize = 1000;
     private const int MaxListed = 1000;
+
+    private const string HoldsSql =
+        "SELECT h.subject_id, h.tenant_id, CASE WHEN h.status <> 'active' THEN billing.charged(h.tenant_id, h.subject_id, h.transaction_id) END FROM billing.holds h";
 
     public async Task<Result<ReconciliationReport>> RunAsync(DateTimeOffset from, DateTimeOffset to, CancellationToken ct)
     {
@@ -41,34 +45,73 @@ internal sealed class Reconciliation(UnitOfWork unit, IMediator mediator)
                     return page.Error;
                 }
 
-                var last = page.Value.Count < PageSize ? until : page.Value[^1].SubjectId;
-                var holds = await HoldsAsync(after, last, ct);
-                var differences = Compare(page.Value, holds);
-                if (differences.Count > 0)
+                var (first, last) = (after, page.Value.Count < PageSize ? until : page.Value[^1].SubjectId);
+                var looked = await LookAsync(
+                    report, page.Value, () => ListAsync(prefix, first, last, int.MaxValue, ct), () => HoldsAsync("WHERE h.subject_id > $1 AND h.subject_id <= $2", ct, first, last));
+                if (!looked.IsOk)
                 {
-                    // Between the two readings a conversation may have begun or ended: what is wrong is so the second time too.
-                    var again = await ListAsync(prefix, after, last, int.MaxValue, ct);
-                    if (!again.IsOk)
-                    {
-                        return again.Error;
-                    }
-
-                    differences = [.. Compare(again.Value, await HoldsAsync(after, last, ct)).IntersectBy(differences.Select(d => (d.What, d.SubjectId)), d => (d.What, d.SubjectId))];
+                    return looked.Error;
                 }
 
-                report = report with
-                {
-                    Ok = report.Ok && differences.Count == 0,
-                    Conversations = report.Conversations + page.Value.Count,
-                    Holds = report.Holds + holds.Count,
-                    DifferenceCount = report.DifferenceCount + differences.Count,
-                    Differences = [.. report.Differences, .. differences.Take(MaxListed - report.Differences.Count)],
-                };
-                after = last;
+                (report, after) = (looked.Value, last);
             }
         }
 
+        return await LookAtOlderAsync(report, ct);
+    }
+
+    /// <summary>Conversations that began before, and are over now or hold something: a call that was announced, a session that lasts.</summary>
+    private async Task<Result<ReconciliationReport>> LookAtOlderAsync(ReconciliationReport report, CancellationToken ct)
+    {
+        string[] subjects = [""];
+        while ((subjects = await OlderAsync(report.From, report.To, subjects[^1], ct)).Length > 0)
+        {
+            var of = subjects;
+            var found = await mediator.FindChargeablesAsync(of, ct);
+            if (!found.IsOk)
+            {
+                return found.Error;
+            }
+
+            var looked = await LookAsync(report, found.Value, () => mediator.FindChargeablesAsync(of, ct), () => HoldsAsync("WHERE h.subject_id = ANY($1)", ct, (object)of));
+            if (!looked.IsOk)
+            {
+                return looked.Error;
+            }
+
+            report = looked.Value;
+        }
+
         return report;
+    }
+
+    /// <summary>Adds to the report what these conversations and their holds do not agree on.</summary>
+    /// <param name="conversations">As they were read first.</param>
+    private static async Task<Result<ReconciliationReport>> LookAsync(
+        ReconciliationReport report, IReadOnlyList<Chargeable> conversations, Func<Task<Result<IReadOnlyList<Chargeable>>>> readAgain, Func<Task<Dictionary<string, Held>>> readHolds)
+    {
+        var holds = await readHolds();
+        var differences = Compare(conversations, holds);
+        if (differences.Count > 0)
+        {
+            // Between the two readings a conversation may have begun or ended: what is wrong is so the second time too.
+            var again = await readAgain();
+            if (!again.IsOk)
+            {
+                return again.Error;
+            }
+
+            differences = [.. Compare(again.Value, await readHolds()).IntersectBy(differences.Select(d => (d.What, d.SubjectId)), d => (d.What, d.SubjectId))];
+        }
+
+        return report with
+        {
+            Ok = report.Ok && differences.Count == 0,
+            Conversations = report.Conversations + conversations.Count,
+            Holds = report.Holds + holds.Count,
+            DifferenceCount = report.DifferenceCount + differences.Count,
+            Differences = [.. report.Differences, .. differences.Take(MaxListed - report.Differences.Count)],
+        };
     }
 
     private Task<Result<IReadOnlyList<Chargeable>>> ListAsync(string prefix, string after, string until, int limit, CancellationToken ct) =>
@@ -97,17 +140,44 @@ internal sealed class Reconciliation(UnitOfWork unit, IMediator mediator)
         return found;
     }
 
-    private async Task<Dictionary<string, Held>> HoldsAsync(string after, string until, CancellationToken ct)
+    /// <summary>The next page of holds that ended in the time, or were placed before its end and have no end, of subjects with ids of another time.</summary>
+    private async Task<string[]> OlderAsync(DateTimeOffset from, DateTimeOffset to, string after, CancellationToken ct)
     {
         await using var query = new NpgsqlCommand(
             """
-            SELECT h.subject_id, h.tenant_id, CASE WHEN h.status <> 'active' THEN
-              coalesce((SELECT sum(e.amount) FROM billing.entries e WHERE e.account = 'platform:revenue' AND (e.transaction_id = h.transaction_id OR e.transaction_id IN (
-                SELECT t.id FROM billing.transactions t WHERE t.kind = 'adjustment' AND t.metadata->>'subject_id' = h.subject_id AND t.tenant_id = h.tenant_id))), 0)::bigint END
-            FROM billing.holds h WHERE h.subject_id > $1 AND h.subject_id <= $2
+            SELECT h.subject_id FROM (
+              SELECT subject_id FROM billing.holds WHERE ended_at >= $1 AND ended_at < $2
+              UNION ALL
+              SELECT subject_id FROM billing.holds WHERE ended_at IS NULL AND placed_at < $2) h
+            WHERE h.subject_id > $3 AND NOT (h.subject_id > $4 AND h.subject_id <= $5) AND NOT (h.subject_id > $6 AND h.subject_id <= $7)
+            ORDER BY h.subject_id LIMIT $8
             """, await unit.OpenAsync(ct), unit.Transaction);
-        query.Parameters.Add(new() { Value = after });
-        query.Parameters.Add(new() { Value = until });
+        foreach (var value in new object[]
+        {
+            from, to, after, Ids.First(Ids.Call, from), Ids.First(Ids.Call, to), Ids.First(Ids.Session, from), Ids.First(Ids.Session, to), PageSize,
+        })
+        {
+            query.Parameters.Add(new() { Value = value });
+        }
+
+        var subjects = new List<string>();
+        await using var row = await query.ExecuteReaderAsync(ct);
+        while (await row.ReadAsync(ct))
+        {
+            subjects.Add(row.GetString(0));
+        }
+
+        return [.. subjects];
+    }
+
+    private async Task<Dictionary<string, Held>> HoldsAsync(string which, CancellationToken ct, params object[] values)
+    {
+        await using var query = new NpgsqlCommand($"{HoldsSql} {which}", await unit.OpenAsync(ct), unit.Transaction);
+        foreach (var value in values)
+        {
+            query.Parameters.Add(new() { Value = value });
+        }
+
         var holds = new Dictionary<string, Held>(StringComparer.Ordinal);
         await using var row = await query.ExecuteReaderAsync(ct);
         while (await row.ReadAsync(ct))

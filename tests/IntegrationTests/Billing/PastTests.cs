@@ -1,0 +1,164 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Npgsql;
+using VoicePlatform.IntegrationTests.Support;
+
+namespace VoicePlatform.IntegrationTests.Billing;
+
+/// <summary>What is told of a time that is over stays so, and lists go by time.</summary>
+internal sealed class PastTests
+{
+    private Books _books = null!;
+    private NpgsqlDataSource _app = null!;
+
+    [SetUp]
+    public async Task SetUpAsync()
+    {
+        _books = await Books.OpenAsync();
+        _app = NpgsqlDataSource.Create(_books.Host.Database.App);
+        await _books.TopUpAsync(1_000_000);
+    }
+
+    [TearDown]
+    public async Task TearDownAsync()
+    {
+        await _app.DisposeAsync();
+        await _books.DisposeAsync();
+    }
+
+    [TestCase("balance?at={0}")]
+    [TestCase("export.csv?to={0}")]
+    [TestCase("entries?to={0}")]
+    [TestCase("transactions?to={0}")]
+    [TestCase("entries?account=available&to={0}")]
+    public async Task Who_reads_up_to_an_instant_waits_for_what_is_posted_before_it(string path)
+    {
+        await using var connection = await _app.OpenConnectionAsync();
+        await using var open = await connection.BeginTransactionAsync();
+        await PostAsync(connection, 77);
+        var now = Now();
+        var reading = _books.TextAsync($"/v1/billing/{string.Format(null, path, now)}");
+
+        await _books.UntilSomebodyWaitsAsync();
+        Assert.That(reading.IsCompleted, Is.False, "A posting of before that instant is on its way.");
+        await open.CommitAsync();
+        var told = await reading;
+        Assert.That(told, Does.Contain(path.StartsWith("balance", StringComparison.Ordinal) ? "1000077" : "txnopen77"));
+
+        await PostAsync(connection, 5);
+        Assert.That(await _books.TextAsync($"/v1/billing/{string.Format(null, path, now)}"), Is.EqualTo(told), "For ever.");
+        await _books.AssertSoundAsync();
+    }
+
+    [Test]
+    public async Task What_is_posted_after_a_reading_is_later_than_it_also_when_the_clock_goes_back()
+    {
+        var now = Now();
+        await _books.TextAsync($"/v1/billing/balance?at={now}");
+        Assert.That(
+            await _books.Host.SqlAsync("SELECT posted_at >= $1::timestamptz FROM billing.heads WHERE tenant_id = $2", now, _books.Tenant.TenantId), Is.True, "The next transaction comes after the head's.");
+    }
+
+    [Test]
+    public async Task Who_reads_what_is_long_over_waits_for_nobody()
+    {
+        await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System);
+        var before = Now();
+        await _books.TopUpAsync(1);
+        await using var connection = await _app.OpenConnectionAsync();
+        await using var open = await connection.BeginTransactionAsync();
+        await PostAsync(connection, 77);
+        Assert.That((await _books.Tenant.GetAsync($"/v1/billing/balance?at={before}")).Get<long>("posted"), Is.EqualTo(1_000_000));
+        await open.RollbackAsync();
+    }
+
+    [Test]
+    public async Task What_is_still_to_come_has_no_balance()
+    {
+        var refused = await _books.Tenant.GetAsync($"/v1/billing/balance?at={TimeProvider.System.GetUtcNow().AddMinutes(1).UtcDateTime:o}");
+        Assert.That((refused.Status, refused.Fields.Single()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "at")));
+        var first = await _books.Tenant.GetAsync("/v1/billing/balance?at=0001-01-01T00:00:00Z");
+        Assert.That(first.Get<long>("posted"), Is.Zero);
+    }
+
+    [Test]
+    public async Task Lists_go_by_time_from_included_to_excluded()
+    {
+        for (var i = 0; i < 5; i++)
+        {
+            await _books.TopUpAsync(1 + i);
+        }
+
+        var all = await ListAsync("transactions");
+        Assert.That(all.Select(Seq), Is.EqualTo(new[] { 6L, 5, 4, 3, 2, 1 }));
+        var (from, to) = (Time(all[4]), Time(all[1]));
+        Assert.That((await ListAsync($"transactions?from={from}&to={to}")).Select(Seq), Is.EqualTo(new[] { 4L, 3, 2 }));
+        Assert.That((await ListAsync($"transactions?kind=topup&from={from}")).Select(Seq), Is.EqualTo(new[] { 6L, 5, 4, 3, 2 }));
+        Assert.That((await ListAsync($"transactions?from={from}&to={to}&starting_after={all[2]["id"]}")).Select(Seq), Is.EqualTo(new[] { 3L, 2 }));
+        Assert.That(await ListAsync("transactions?to=2020-01-01T00:00:00Z"), Is.Empty);
+        Assert.That(await ListAsync("transactions?from=2099-01-01T00:00:00Z"), Is.Empty);
+
+        var entries = (await ListAsync($"entries?from={from}&to={to}")).ConvertAll(e => e["id"]!.GetValue<string>());
+        Assert.That(entries, Has.Count.EqualTo(6));
+        Assert.That((await ListAsync($"entries?from={from}&to={to}&account=available")).Select(e => e["amount"]!.GetValue<long>()), Is.EqualTo(new[] { 3L, 2, 1 }));
+        Assert.That((await ListAsync($"entries?from={from}&to={to}&starting_after={entries[2]}")).Select(e => e["id"]!.GetValue<string>()), Is.EqualTo(entries[3..]));
+        var available = (await ListAsync("entries?account=available")).ConvertAll(e => e["id"]!.GetValue<string>());
+        Assert.That((await ListAsync($"entries?account=available&limit=2&starting_after={available[1]}")).Select(e => e["id"]!.GetValue<string>()), Is.EqualTo(available[2..4]));
+        Assert.That((await ListAsync($"entries?transaction_id={all[0]["id"]}")).Count, Is.EqualTo(2));
+    }
+
+    // Also under row security, where not every condition may be an index's.
+    [TestCase("entries", "entries_of_tenant")]
+    [TestCase("entries?account=platform:promotional", "entries_by_account")]
+    [TestCase("transactions?subject_id=ses77", "transactions_of_subject")]
+    [TestCase("transactions?kind=expiry", "transactions_of_kind")]
+    public async Task A_list_is_read_by_its_index_however_long_it_is(string path, string index)
+    {
+        await using (var many = _app.CreateCommand(
+            """
+            SELECT count(billing.post('t' || n, $1, 'topup', 'many:' || n, NULL, jsonb_build_object('subject_id', 'ses' || n), jsonb_build_array(
+              jsonb_build_object('id', 'a' || n, 'account', 'available', 'amount', n), jsonb_build_object('id', 'b' || n, 'account', 'platform:funding', 'amount', -n))))
+            FROM generate_series(1, 4000) n
+            """))
+        {
+            many.Parameters.Add(new() { Value = _books.Tenant.TenantId });
+            many.CommandTimeout = 120;
+            await many.ExecuteNonQueryAsync();
+        }
+
+        await _books.Host.SqlAsync("ANALYZE billing.entries, billing.transactions");
+        var before = await ScansAsync();
+        var found = await ListAsync(path);
+        Assert.That(found, Has.Count.EqualTo(path switch { "entries" => 20, "transactions?subject_id=ses77" => 1, _ => 0 }));
+        Assert.That(ScansAsync, Is.GreaterThan(before).After(20_000, 100));
+
+        async Task<long> ScansAsync() => (long)(await _books.Host.SqlAsync("SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = $1", index))!;
+    }
+
+    [Test]
+    public async Task An_account_that_there_is_not_is_refused_by_name()
+    {
+        var refused = await _books.Tenant.GetAsync("/v1/billing/entries?account=platform:cash");
+        Assert.That((refused.Status, refused.Fields.Single()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "account")));
+        Assert.That((await ListAsync("entries?account=platform:funding")).Count, Is.EqualTo(1));
+    }
+
+    private static string Now() => $"{TimeProvider.System.GetUtcNow().UtcDateTime:yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'}";
+
+    private async Task PostAsync(NpgsqlConnection connection, long amount)
+    {
+        await using var post = new NpgsqlCommand(
+            $$"""
+            SELECT billing.post('txnopen{{amount}}', $1, 'topup', 'open{{amount}}', NULL, '{}',
+              '[{"id": "a{{amount}}", "account": "available", "amount": {{amount}}}, {"id": "b{{amount}}", "account": "platform:funding", "amount": -{{amount}}}]')
+            """, connection);
+        post.Parameters.Add(new() { Value = _books.Tenant.TenantId });
+        await post.ExecuteNonQueryAsync();
+    }
+
+    private async Task<List<JsonNode>> ListAsync(string path) => [.. (await _books.Tenant.GetAsync($"/v1/billing/{path}")).Body!["data"]!.AsArray().Select(t => t!)];
+
+    private static long Seq(JsonNode transaction) => transaction["seq"]!.GetValue<long>();
+
+    private static string Time(JsonNode transaction) => transaction["posted_at"]!.GetValue<string>();
+}
