@@ -17,6 +17,9 @@ public static class Scopes
     /// <inheritdoc cref="FinanceOrOperate"/>
     public const string FinanceOrAdmin = "finance or admin";
 
+    /// <inheritdoc cref="FinanceOrOperate"/>
+    public const string FinanceOrRead = "finance or read";
+
     public static readonly IReadOnlyList<string> OfTenants = [Admin, Operate, Read, Finance];
 }
 
@@ -39,6 +42,9 @@ public sealed class Caller
 
     /// <summary>What the key may do; empty for work of our own.</summary>
     public IReadOnlyList<string> Scopes { get; private set; } = [];
+
+    /// <summary>A key that reads money and nothing else: where others may ask too, it is told only of that.</summary>
+    public bool IsFinanceOnly => Scopes is [SharedKernel.Scopes.Finance];
 
     /// <summary>The assistant that the key's requests mean when they name none.</summary>
     public string? DefaultAssistantId { get; private set; }

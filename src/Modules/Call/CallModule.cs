@@ -44,9 +44,9 @@ public static class CallModule
         GetCall.Map(reading);
         GetCallTranscript.Map(reading);
         GetCallEvents.Map(reading);
-        GetCallCost.Map(reading);
         GetCallRecording.Map(reading);
         GetCallAnalysis.Map(reading);
+        GetCallCost.Map(app.MapGroup("/v1/calls").WithTags("Calls").RequireAuthorization(Scopes.FinanceOrRead));
         GetCallAnalytics.Map(app.MapGroup("/v1/analytics").WithTags("Analytics").RequireAuthorization(Scopes.Read));
 
         ServeRecording.Map(app);

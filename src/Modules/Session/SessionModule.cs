@@ -49,10 +49,10 @@ public static class SessionModule
         ListSessions.Map(reading);
         GetTranscript.Map(reading);
         GetTurns.Map(reading);
-        GetUsage.Map(reading);
         GetNotes.Map(reading);
         GetAnalysis.Map(reading);
 
+        GetUsage.Map(app.MapGroup("/v1/sessions").WithTags("Sessions").RequireAuthorization(Scopes.FinanceOrRead));
         QuoteConversation.Map(app.MapGroup("/v1/billing").WithTags("Billing").RequireAuthorization(Scopes.FinanceOrOperate));
 
         var analytics = app.MapGroup("/v1/analytics").WithTags("Analytics").RequireAuthorization(Scopes.Read);

@@ -103,9 +103,8 @@ public static class TenantModule
         GetDelivery.Map(deliveries);
         ReplayDelivery.Map(deliveries);
 
-        var events = app.MapGroup("/v1/events").WithTags("Events").RequireAuthorization(Scopes.Read);
-        ListEvents.Map(events);
-        GetEvent.Map(events);
+        ListEvents.Map(app.MapGroup("/v1/events").WithTags("Events").RequireAuthorization(Scopes.FinanceOrRead));
+        GetEvent.Map(app.MapGroup("/v1/events").WithTags("Events").RequireAuthorization(Scopes.Read));
         return app;
     }
 }

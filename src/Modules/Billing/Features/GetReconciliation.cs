@@ -2,7 +2,10 @@ using VoicePlatform.Billing.Ledger;
 
 namespace VoicePlatform.Billing.Features;
 
-/// <summary>Holds the ledger against the calls and sessions that began in a time (the last day, when nothing is said), and lists what differs.</summary>
+/// <summary>
+/// Holds the ledger against the calls and sessions that began in a time (the last day, when nothing is said), or whose hold ended in it or is without an
+/// end, and lists what differs.
+/// </summary>
 internal static class GetReconciliation
 {
     private static readonly TimeSpan Longest = TimeSpan.FromDays(31);

@@ -31,6 +31,7 @@ internal sealed class ApiKeyAuthentication(
         Allow(Scopes.Finance, Scopes.Finance);
         Allow(Scopes.FinanceOrOperate, Scopes.Finance, Scopes.Admin, Scopes.Operate);
         Allow(Scopes.FinanceOrAdmin, Scopes.Finance, Scopes.Admin);
+        Allow(Scopes.FinanceOrRead, Scopes.Finance, Scopes.Admin, Scopes.Operate, Scopes.Read);
         Allow(Scopes.Platform, Scopes.Platform);
 
         void Allow(string policy, params string[] anyOf) => authorization.AddPolicy(policy, p => p.RequireClaim(ScopeClaim, anyOf));
