@@ -90,6 +90,13 @@ internal sealed partial class Failures(ILogger<Failures> log) : IExceptionHandle
             return Error.Field(name, "unknown_field", $"'{name}' is not a field of this request.");
         }
 
+        if (json.Message.Contains("missing required", StringComparison.Ordinal))
+        {
+            // The message names the type first and then what it lacks.
+            var missing = json.Message.Split('\'')[^2];
+            return Error.Field(field.Length == 0 ? missing : $"{field}.{missing}", "required", $"'{missing}' is needed.");
+        }
+
         return field.Length == 0 ? null : Error.Field(field, "wrong_type", $"'{field}' is not of the right type.");
     }
 
