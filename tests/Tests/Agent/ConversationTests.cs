@@ -240,6 +240,19 @@ internal sealed class ConversationTests
     }
 
     [Test]
+    public async Task Who_was_waited_for_in_vain_left_when_he_left()
+    {
+        await using var call = new ScriptedCall();
+        await call.AnswerTheCallAsync();
+        var leftAt = call.Time.GetUtcNow();
+        await call.PassAsync(5);
+        await call.PostAsync(new ConversationEvent.CallerLeft(At: leftAt));
+
+        Assert.That(await call.Running, Is.EqualTo(EndReasons.CallerLeft));
+        Assert.That(call.Reporter.EndedAt, Is.EqualTo(leftAt));
+    }
+
+    [Test]
     public async Task The_last_words_are_kept_even_when_nobody_answers_them_any_more()
     {
         await using var call = new ScriptedCall();

@@ -116,6 +116,22 @@ internal sealed class ReporterTests
     }
 
     [Test]
+    public async Task What_is_told_late_is_of_the_time_when_the_conversation_was_over()
+    {
+        await _reporter.FlushAsync(default);
+        Assert.That(_told[^1].At, Is.EqualTo(_time.GetUtcNow()));
+
+        var tries = 0;
+        _answer = () => ++tries < 4 ? throw new TimeoutException() : Continuation.GoOn;
+        var endedAt = _time.GetUtcNow();
+        _reporter.Ended(endedAt);
+        await RunAsync(_reporter.CloseAsync(TimeSpan.FromMinutes(1)));
+
+        Assert.That(_time.GetUtcNow(), Is.GreaterThan(endedAt));
+        Assert.That((_reporter.EndedAt, _told[^1].At), Is.EqualTo(((DateTimeOffset?)endedAt, (DateTimeOffset?)endedAt)));
+    }
+
+    [Test]
     public async Task At_the_end_it_gives_up_after_its_patience()
     {
         _answer = () => throw new TimeoutException();

@@ -54,6 +54,7 @@ internal sealed class Conversation : IReplyObserver
     private DateTimeOffset _patientUntil;               // Somebody asked to wait until then.
     private bool _isOnHold;                             // By the exchange: nothing said now would be heard.
     private string? _endAfterReply;
+    private DateTimeOffset? _leftAt;
 
     public Conversation(ConversationPlan plan, Cast cast, IAudioOut line, IRoomVoice room, Reporter reporter, TimeProvider clock)
     {
@@ -115,6 +116,7 @@ internal sealed class Conversation : IReplyObserver
         }
         finally
         {
+            _reporter.Ended(_leftAt ?? Now);
             _mailbox.Writer.TryComplete();
             if (_reply is not null)
             {
@@ -170,6 +172,7 @@ internal sealed class Conversation : IReplyObserver
                 Greet();
                 break;
             case ConversationEvent.CallerLeft left:
+                _leftAt = left.At;
                 return _endAfterReply ?? (!_callerReady ? EndReasons.NeverStarted : left.LostLine ? EndReasons.LineLost : EndReasons.CallerLeft);
             case ConversationEvent.Stop stop:
                 return stop.Reason;

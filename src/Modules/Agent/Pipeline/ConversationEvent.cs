@@ -14,7 +14,8 @@ internal abstract record ConversationEvent
     public sealed record CallerReady : ConversationEvent;
 
     /// <param name="LostLine">A telephone that did not hang up, but whose line broke.</param>
-    public sealed record CallerLeft(bool LostLine = false) : ConversationEvent;
+    /// <param name="At">Where it was learnt late; null: now.</param>
+    public sealed record CallerLeft(bool LostLine = false, DateTimeOffset? At = null) : ConversationEvent;
 
     public sealed record SpeechStarted(DateTimeOffset At) : ConversationEvent;
 

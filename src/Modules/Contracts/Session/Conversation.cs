@@ -88,13 +88,34 @@ public sealed record ReportProgress(
     IReadOnlyList<TurnTiming> Turns,
     IReadOnlyList<UsageTotal> Usage,
     IReadOnlyList<SessionNote> Notes,
-    bool CallerPresent) : IRequest<Result<Continuation>>;
+    bool CallerPresent) : IRequest<Result<Continuation>>
+{
+    /// <summary>The time it is of, where it is told late: after the conversation's end, its end. Null: now.</summary>
+    public DateTimeOffset? At { get; init; }
+}
 
 public enum Continuation { GoOn, Ended, OutOfCredits }
 
-/// <summary>Ends a session exactly once: state, usage, charge, hold, event, in one transaction. Asking again changes nothing.</summary>
+/// <summary>What those who hold conversations and those who charge for them agree on.</summary>
+public static class ConversationTimes
+{
+    /// <summary>How often whoever runs a conversation reports on it.</summary>
+    public static readonly TimeSpan ReportInterval = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a goodbye may take: a conversation ends at most this much after its limit, and one that is paid for no longer says it this much before.</summary>
+    public static readonly TimeSpan Goodbye = TimeSpan.FromSeconds(10);
+}
+
+/// <summary>
+/// Ends a session exactly once: state, usage, charge, hold, event, in one transaction. Asking again changes nothing. A conversation by voice is charged
+/// until <see cref="EndedAt"/>, and never for more than a report's interval after the last report, nor beyond its longest duration and a goodbye.
+/// </summary>
 /// <param name="Reason">One of <see cref="EndReasons"/>.</param>
-public sealed record FinishSession(string SessionId, string Reason) : ICommand<Done>;
+public sealed record FinishSession(string SessionId, string Reason) : ICommand<Done>
+{
+    /// <summary>When the conversation was over, as whoever held or saw it knows; null: now.</summary>
+    public DateTimeOffset? EndedAt { get; init; }
+}
 
 /// <summary>Why a conversation ended; public vocabulary, never renamed.</summary>
 public static class EndReasons

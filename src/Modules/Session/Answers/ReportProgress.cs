@@ -39,20 +39,21 @@ internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandle
         {
             var report = request.Report;
             var now = clock.GetUtcNow();
+            var at = report.At < now ? report.At.Value : now;
 
             // The row lock orders this report and the session's end: after the end, a late report still keeps its lines but holds nothing.
             var row = await unit.Connection.QuerySingleOrDefaultAsync<SessionRow>(new(
                 """
                 WITH before AS (SELECT id, status FROM session.sessions WHERE id = @SessionId FOR UPDATE)
                 UPDATE session.sessions s SET
-                  last_seen_at = CASE WHEN s.status = 'ended' THEN s.last_seen_at ELSE @now END,
-                  started_at = CASE WHEN @CallerPresent AND s.status = 'created' THEN @now ELSE s.started_at END,
+                  last_seen_at = CASE WHEN s.status = 'ended' THEN s.last_seen_at ELSE greatest(s.last_seen_at, @at) END,
+                  started_at = CASE WHEN @CallerPresent AND s.status = 'created' THEN greatest(s.created_at, @at) ELSE s.started_at END,
                   status = CASE WHEN @CallerPresent AND s.status = 'created' THEN 'active' ELSE s.status END
                 FROM before WHERE s.id = before.id
                 RETURNING s.tenant_id, s.hold_subject, s.status, s.started_at, s.text_only, s.call_id, s.phone->>'direction' AS direction, s.is_recorded, s.is_test,
                   before.status = 'created' AND s.status = 'active' AS has_started
                 """,
-                new { report.SessionId, report.CallerPresent, now }, unit.Transaction, cancellationToken: cancellationToken));
+                new { report.SessionId, report.CallerPresent, at }, unit.Transaction, cancellationToken: cancellationToken));
             if (row is null)
             {
                 return SessionErrors.NotFound;
@@ -69,11 +70,11 @@ internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandle
 
             if (row is { HasStarted: true, CallId: { } callId })
             {
-                await mediator.Publish((INotification)new PhoneSessionStarted(report.SessionId, callId, now), cancellationToken);
+                await mediator.Publish((INotification)new PhoneSessionStarted(report.SessionId, callId, row.StartedAt ?? at), cancellationToken);
             }
 
             // Whole slices, so that the hold is raised once a slice and not with every report.
-            var elapsed = now - (row.StartedAt ?? now);
+            var elapsed = at - (row.StartedAt ?? at);
             var slices = Math.Ceiling((elapsed + Pricing.Lead) / Pricing.Slice);
             var used = await unit.UsageAsync(report.SessionId, cancellationToken);
             return new Kept(row.TenantId, row.HoldSubject, Pricing.Ahead(row.Channel, used, Pricing.Slice * (slices - 1)));
