@@ -15,7 +15,6 @@ internal static class SessionErrors
     public static readonly Error NoAnalysis = new(ErrorKind.NotFound, "analysis.not_found", "No analysis of this conversation was asked for.");
     public static readonly Error AnalysisPending = new(ErrorKind.Conflict, "analysis.pending", "An analysis of this conversation is being made.");
     public static readonly Error NothingSaid = new(ErrorKind.Conflict, "analysis.nothing_said", "The caller said nothing that could be analysed.");
-    public static readonly Error AnalysisNotCovered = new(ErrorKind.PaymentRequired, "billing.insufficient_credits", "There are no credits left for an analysis.");
     public static readonly Error RoomTaken = new(ErrorKind.Conflict, "session.room_taken", "A room of this name is in use.");
     public static readonly Error MediaUnavailable = new(ErrorKind.Unavailable, "media.unavailable", "The media server does not answer.");
 }

@@ -34,6 +34,3 @@ public sealed record PriceUse(string TenantId, IReadOnlyList<Measured> Used) : I
 
 /// <param name="Amount">Micro-credits: the sum of the lines.</param>
 public sealed record PricedUse(string RateCard, long Amount, IReadOnlyList<ChargeLine> Lines);
-
-/// <summary>What the tenant may still spend, its credit limit included: micro-credits, not below 0.</summary>
-public sealed record ReadSpendable(string TenantId) : IRequest<Result<long>>;

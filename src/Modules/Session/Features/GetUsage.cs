@@ -39,7 +39,7 @@ internal static class GetUsage
         /// <summary>Generated ahead and thrown away, since the caller went on speaking; not charged.</summary>
         public bool Discarded { get; init; }
 
-        /// <summary>With by_turn: which turn; 0 is what belongs to none, such as listening.</summary>
+        /// <summary>With by_turn: which turn; 0 is what belongs to none, such as listening; below 0 are analyses after the end, -1 the first.</summary>
         [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
         public int? Turn { get; init; }
     }
