@@ -1,4 +1,7 @@
 using System.Net;
+using MediatR;
+using Microsoft.Extensions.DependencyInjection;
+using VoicePlatform.Contracts.Billing;
 using VoicePlatform.IntegrationTests.Assistants;
 using VoicePlatform.IntegrationTests.Support;
 
@@ -163,6 +166,20 @@ internal sealed class TextSessionTests
             yield return new { choices = new[] { new { delta = new { }, finish_reason = "stop" } } };
             yield return new { choices = Array.Empty<object>(), usage = new { prompt_tokens = 2_000, completion_tokens = 100 } };
         }
+    }
+
+    [Test]
+    public async Task Nothing_is_answered_when_the_hold_is_over()
+    {
+        var session = await _tenant.StartTextSessionAsync(await _tenant.CreateAssistantAsync());
+        await using (var scope = _host.Services.CreateAsyncScope())
+        {
+            Assert.That((await scope.ServiceProvider.GetRequiredService<IMediator>().Send(new SettleHold(_tenant.TenantId, session, []))).IsOk);
+        }
+
+        var refused = await _tenant.PostAsync($"/v1/sessions/{session}/messages", new { text = "hello" });
+        Assert.That((refused.Status, refused.Code), Is.EqualTo((HttpStatusCode.PaymentRequired, "session.not_covered")));
+        Assert.That((await _tenant.GetAsync($"/v1/sessions/{session}/transcript")).Body!["data"]!.AsArray(), Is.Empty);
     }
 
     private Task<Answer> ReadAgainAsync(string session, string tag) => _host.SendAsync(HttpMethod.Get, $"/v1/sessions/{session}", _tenant.Key, null, ("If-None-Match", tag));

@@ -9,7 +9,7 @@ internal enum Told { Yes, NotYet, Refused }
 /// Tells Session what was said and used: soon after it happened, and every five seconds that the conversation still runs. What
 /// could not be told stays until it can, so that a database that is away for a while loses nothing.
 /// </summary>
-internal sealed class Reporter(string sessionId, Func<ReportProgress, CancellationToken, Task<Result<Continuation>>> send, TimeProvider clock, Action<Continuation> answered, Action<Exception> failed)
+internal sealed class Reporter(string sessionId, Func<ReportProgress, CancellationToken, Task<Result<ReportAnswer>>> send, TimeProvider clock, Action<ConversationEvent.Reported> answered, Action<Exception> failed)
     : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
@@ -148,6 +148,7 @@ internal sealed class Reporter(string sessionId, Func<ReportProgress, Cancellati
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, timeout.Token);
         try
         {
+            var sentAt = clock.GetUtcNow();
             var result = await send(report, either.Token);
             if (!result.IsOk)
             {
@@ -156,7 +157,7 @@ internal sealed class Reporter(string sessionId, Func<ReportProgress, Cancellati
             }
 
             Forget(report);
-            answered(result.Value);
+            answered(new(result.Value.Continuation, sentAt + result.Value.Covered));
             return Told.Yes;
         }
         catch (Exception e) when (!ct.IsCancellationRequested)

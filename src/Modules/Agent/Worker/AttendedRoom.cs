@@ -108,7 +108,7 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
             plan.SessionId,
             (report, token) => SendAsync(report, token),
             clock,
-            answer => conversation?.Post(new ConversationEvent.Reported(answer)),
+            answer => conversation?.Post(answer),
             error => ReportFailed(_log, plan.SessionId, error));
         notes = reporter;
         conversation = new Conversation(plan, cast, new TrackOut(source), voice, reporter, clock);

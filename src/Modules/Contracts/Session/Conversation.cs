@@ -20,6 +20,9 @@ public sealed record ConversationPlan(
 {
     public string AssistantId { get; init; } = "";
 
+    /// <summary>How long it is paid for from its beginning on, before anything is reported; null: to its end.</summary>
+    public TimeSpan? Covered { get; init; }
+
     /// <summary>What the assistant can do, as it was when the conversation began.</summary>
     public IReadOnlyList<ToolDocument> Tools { get; init; } = [];
 }
@@ -88,11 +91,17 @@ public sealed record ReportProgress(
     IReadOnlyList<TurnTiming> Turns,
     IReadOnlyList<UsageTotal> Usage,
     IReadOnlyList<SessionNote> Notes,
-    bool CallerPresent) : IRequest<Result<Continuation>>
+    bool CallerPresent) : IRequest<Result<ReportAnswer>>
 {
     /// <summary>The time it is of, where it is told late: after the conversation's end, its end. Null: now.</summary>
     public DateTimeOffset? At { get; init; }
 }
+
+/// <param name="Covered">
+/// How much longer the conversation is paid for, counted from when the report was sent (the clocks of two machines do not matter); null: to its end. Without
+/// another answer it must be over by then.
+/// </param>
+public sealed record ReportAnswer(Continuation Continuation, TimeSpan? Covered = null);
 
 public enum Continuation { GoOn, Ended, OutOfCredits }
 

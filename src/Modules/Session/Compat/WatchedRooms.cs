@@ -52,7 +52,7 @@ internal sealed class WatchedRooms(NpgsqlDataSource source, IServiceScopeFactory
         if (reason is null && isThere)
         {
             var told = await mediator.Send(new ReportProgress(session.Id, [], [], [], [], CallerPresent: true), ct);
-            reason = told is { IsOk: true, Value: Continuation.OutOfCredits } ? EndReasons.OutOfCredits : null;
+            reason = told is { IsOk: true, Value.Continuation: Continuation.OutOfCredits } ? EndReasons.OutOfCredits : null;
         }
 
         if (reason is not null)

@@ -55,7 +55,9 @@ internal sealed class Session
     public bool RunsElsewhere { get; private set; }
 
     /// <summary>Longer than this it is not held, and not charged.</summary>
-    public TimeSpan Longest => TimeSpan.FromSeconds(MaxDurationS) + ConversationTimes.Goodbye;
+    public TimeSpan Longest => LongestOf(MaxDurationS);
+
+    public static TimeSpan LongestOf(int maxDurationS) => TimeSpan.FromSeconds(maxDurationS) + ConversationTimes.Goodbye;
 
     public PhoneCall? PhoneCall => Phone is null ? null : Json.Read<PhoneCall>(Phone);
 

@@ -94,6 +94,11 @@ internal static class SendMessage
                 return covered.Error;
             }
 
+            if (covered.Value is Cover.Over)
+            {
+                return SessionErrors.NotCovered;
+            }
+
             var assistant = await mediator.Send(new FindAssistant(session.TenantId, session.AssistantId, session.AssistantVersion, session.Overrides, session.IsTest), cancellationToken);
             if (!assistant.IsOk)
             {
