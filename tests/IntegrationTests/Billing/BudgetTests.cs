@@ -174,7 +174,7 @@ internal sealed class BudgetTests
             await using var scope = _books.Host.Services.CreateAsyncScope();
             var told = await scope.ServiceProvider.GetRequiredService<IMediator>().Send(
                 new ReportProgress(session, [], [], [new("llm_input", "local", "script", "token", tokens)], [], CallerPresent: true));
-            return told.Value;
+            return told.Value.Continuation;
         }
     }
 

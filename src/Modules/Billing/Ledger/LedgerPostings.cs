@@ -133,6 +133,13 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
         return new(row.GetString(0), row.GetString(1), row.GetInt64(2));
     }
 
+    /// <summary>Whether the subject's hold is active.</summary>
+    public async Task<bool> IsHeldAsync(string tenantId, string subjectId, CancellationToken ct)
+    {
+        await using var query = Command("SELECT EXISTS (SELECT FROM billing.holds WHERE tenant_id = $1 AND subject_id = $2 AND status = 'active')", Text(tenantId), Text(subjectId));
+        return await query.ExecuteScalarAsync(ct) is true;
+    }
+
     /// <summary>The lines that a charge was made of, in their order; none for a release.</summary>
     public async Task<List<ChargeLine>> ChargedAsync(string transactionId, CancellationToken ct)
     {
