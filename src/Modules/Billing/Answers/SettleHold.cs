@@ -3,7 +3,7 @@ using VoicePlatform.Contracts.Billing;
 
 namespace VoicePlatform.Billing.Answers;
 
-internal sealed class SettleHoldHandler(LedgerPostings ledger, RateCards cards) : IRequestHandler<SettleHold, Result<Charge>>
+internal sealed class SettleHoldHandler(LedgerPostings ledger, RateCards cards, IMediator mediator) : IRequestHandler<SettleHold, Result<Charge>>
 {
     public async Task<Result<Charge>> Handle(SettleHold request, CancellationToken cancellationToken)
     {
@@ -12,20 +12,24 @@ internal sealed class SettleHoldHandler(LedgerPostings ledger, RateCards cards) 
             return new Charge(null, 0, []);
         }
 
-        var used = card.Cost(request.Used);
-        if (!used.IsOk)
-        {
-            return used.Error;
-        }
-
-        var posted = await ledger.SettleHoldAsync(request.TenantId, request.SubjectId, new { }, Line.Of(used.Value.Lines), cancellationToken);
+        var (used, isCut) = card.Bear(request.Used);
+        var posted = await ledger.SettleHoldAsync(request.TenantId, request.SubjectId, new { }, Line.Of(used.Lines), cancellationToken);
         if (!posted.IsOk)
         {
             return posted.Error;
         }
 
+        if (isCut && posted.Value is { Replayed: false })
+        {
+            var noted = await mediator.Send(new NoteDifference(new("charge_cut", request.SubjectId, request.TenantId, used.Amount, null)), cancellationToken);
+            if (!noted.IsOk)
+            {
+                return noted.Error;
+            }
+        }
+
         // Who asks again is told what was charged, whatever he says now was used.
-        var charged = posted.Value is { Replayed: true } first ? await ledger.ChargedAsync(first.TransactionId, cancellationToken) : used.Value.Lines;
+        var charged = posted.Value is { Replayed: true } first ? await ledger.ChargedAsync(first.TransactionId, cancellationToken) : used.Lines;
         return new Charge(posted.Value?.TransactionId, charged.Sum(l => l.Amount), charged);
     }
 }
