@@ -3,11 +3,11 @@ using VoicePlatform.Contracts.Billing;
 
 namespace VoicePlatform.Billing.Answers;
 
-internal sealed class SettleHoldHandler(LedgerPostings ledger, RateCards cards) : IRequestHandler<SettleHold, Result<Charge>>
+internal sealed partial class SettleHoldHandler(LedgerPostings ledger, RateCards cards, ILogger<SettleHoldHandler> log) : IRequestHandler<SettleHold, Result<Charge>>
 {
     public async Task<Result<Charge>> Handle(SettleHold request, CancellationToken cancellationToken)
     {
-        if (await cards.OfSubjectAsync(request.TenantId, request.SubjectId, cancellationToken) is not { } card)
+        if (await cards.OfSubjectAsync(request.TenantId, request.SubjectId, request.Used.Select(m => m.Number), cancellationToken) is not { } card)
         {
             return new Charge(null, 0, []);
         }
@@ -18,7 +18,15 @@ internal sealed class SettleHoldHandler(LedgerPostings ledger, RateCards cards) 
             return used.Error;
         }
 
-        var posted = await ledger.SettleHoldAsync(request.TenantId, request.SubjectId, new { }, Line.Of(used.Value.Lines), cancellationToken);
+        // What has no price must not keep a conversation from its end: it costs nothing, and the charge says so.
+        var unpriced = used.Value.Unpriced;
+        object metadata = unpriced.Count == 0 ? new { } : new { unpriced };
+        if (unpriced.Count > 0)
+        {
+            Unpriced(log, card.Id, string.Join(", ", unpriced), request.SubjectId);
+        }
+
+        var posted = await ledger.SettleHoldAsync(request.TenantId, request.SubjectId, metadata, Line.Of(used.Value.Lines), cancellationToken);
         if (!posted.IsOk)
         {
             return posted.Error;
@@ -28,4 +36,7 @@ internal sealed class SettleHoldHandler(LedgerPostings ledger, RateCards cards) 
         var charged = posted.Value is { Replayed: true } first ? await ledger.ChargedAsync(first.TransactionId, cancellationToken) : used.Value.Lines;
         return new Charge(posted.Value?.TransactionId, charged.Sum(l => l.Amount), charged);
     }
+
+    [LoggerMessage(LogLevel.Warning, "Rate card {Card} has no price for {Components}, which {SubjectId} used: it costs nothing")]
+    private static partial void Unpriced(ILogger log, string card, string components, string subjectId);
 }

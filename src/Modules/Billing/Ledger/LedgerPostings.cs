@@ -36,8 +36,8 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
     private const string HasNoReversal = "VP409";
     private const string HasExpired = "VP410";
 
-    // The tenant's line, and one for each component and what was not collected.
-    private const int LinesOfReversal = RateCards.MaxComponents + 2;
+    // The tenant's line, one for each component by whosever key, and what was not collected.
+    private static readonly int LinesOfReversal = (Components.All.Count * 2) + 2;
 
     public async Task OpenAsync(string tenantId, CancellationToken ct)
     {
