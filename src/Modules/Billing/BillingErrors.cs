@@ -4,6 +4,8 @@ internal static class BillingErrors
 {
     public static readonly Error NotCovered = new(ErrorKind.PaymentRequired, "billing.insufficient_credits", "The tenant's credits do not cover this.");
     public static readonly Error TooLarge = new(ErrorKind.Invalid, "billing.amount_too_large", "This would cost more than a billion credits: no posting carries that much.");
+    public static readonly Error CardInThePast = Error.Field("valid_from", "in_the_past", "'valid_from' must not be in the past: what was accepted has its price.");
+    public static readonly Error TooManyPrices = Error.Field("rates", "too_many", "A rate card holds 5000 prices at most, those that it takes over with it.");
     public static readonly Error UnknownTenant = Error.Field("tenant_id", "not_found", "No such tenant.");
     public static readonly Error NoTransaction = new(ErrorKind.NotFound, "billing.transaction_not_found", "No such transaction.");
     public static readonly Error NoHold = new(ErrorKind.NotFound, "billing.hold_not_found", "No such hold.");

@@ -21,6 +21,7 @@ public static class BillingModule
         builder.Services.AddScoped<IScheduledJob, ExpireGrants>();
         builder.Services.AddScoped<IScheduledJob, ExpireHolds>();
         builder.Services.AddScoped<IScheduledJob, CloseStatements>();
+        builder.Services.AddScoped<IScheduledJob, ChargeNumbers>();
         builder.Services.AddSingleton(new SignupCredits(
             builder.Configuration.GetValue<long?>("BILLING_SIGNUP_CREDITS") ?? (builder.Environment.IsDevelopment() ? 1000 : 0)));
         builder.Services.AddSingleton(LowBalanceOf(builder.Configuration));

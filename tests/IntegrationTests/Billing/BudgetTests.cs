@@ -198,7 +198,7 @@ internal sealed class BudgetTests
             await using var scope = _books.Host.Services.CreateAsyncScope();
             var told = await scope.ServiceProvider.GetRequiredService<IMediator>().Send(
                 new ReportProgress(session, [], [], [new("llm_input", "local", "script", "token", tokens)], [], CallerPresent: true));
-            return told.Value;
+            return told.Value.Continuation;
         }
     }
 
@@ -301,10 +301,10 @@ internal sealed class BudgetTests
     [TestCase("""{"budgets": [{"per": "day", "amount": 1, "assistant_id": "nonsense"}]}""", "budgets[0].assistant_id", 422)]
     [TestCase("""{"budgets": [{"per": "day", "amount": 1, "assistant_id": "{mine}"}, {"per": "day", "amount": 1, "assistant_id": "{theirs}"}]}""", "budgets[1].assistant_id", 422)]
     [TestCase("""{"budgets": [{"per": "day", "amount": 1, "assistant_id": "{deleted}"}]}""", "budgets[0].assistant_id", 422)]
-    [TestCase("""{"budgets": [{"per": "week", "amount": 1}]}""", "budgets[0].per", 400)]
-    [TestCase("""{"budgets": [{"per": "day", "amount": 1.5}]}""", "budgets[0].amount", 400)]
-    [TestCase("""{"budgets": [{"per": "day", "amount": "1"}]}""", "budgets[0].amount", 400)]
-    [TestCase("""{"budgets": [{"per": "day", "amount": 1, "currency": "EUR"}]}""", "currency", 400)]
+    [TestCase("""{"budgets": [{"per": "week", "amount": 1}]}""", "budgets[0].per", 422)]
+    [TestCase("""{"budgets": [{"per": "day", "amount": 1.5}]}""", "budgets[0].amount", 422)]
+    [TestCase("""{"budgets": [{"per": "day", "amount": "1"}]}""", "budgets[0].amount", 422)]
+    [TestCase("""{"budgets": [{"per": "day", "amount": 1, "currency": "EUR"}]}""", "currency", 422)]
     public async Task A_budget_that_cannot_be_is_refused_by_field(string body, string field, int status)
     {
         await PutAsync((null, "day", 77));

@@ -1,4 +1,6 @@
 using System.Net;
+using System.Text.Json.Nodes;
+using VoicePlatform.Contracts.Billing;
 using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.IntegrationTests.Support;
 
@@ -177,8 +179,83 @@ internal sealed class OutboundCallTests
         async Task<Continuation> ReportAfterAsync(int seconds)
         {
             await bench.ExecuteAsync($"UPDATE session.sessions SET started_at = now() - interval '{seconds} s' WHERE started_at IS NOT NULL");
-            return (await bench.SendAsync(new ReportProgress(session, [], [], [], [], CallerPresent: true))).Value;
+            return (await bench.SendAsync(new ReportProgress(session, [], [], [], [], CallerPresent: true))).Value.Continuation;
         }
+    }
+
+    [Test]
+    public async Task A_report_is_answered_with_how_long_is_paid_for_and_nothing_is_when_the_hold_is_over()
+    {
+        var id = await _bench.CallAsync(new { max_duration_s = 150 });
+        var session = (await _bench.UntilAsync(id, "in_progress"))["session_id"]!.GetValue<string>();
+        Assert.That((await _bench.SendAsync(new AttendSession(session))).Value.Covered, Is.EqualTo(TimeSpan.FromMinutes(2)), "what the first hold covers");
+        Assert.That(await CoveredAfterAsync(0), Is.EqualTo(60).Within(2));
+        Assert.That(await CoveredAfterAsync(39), Is.EqualTo(21).Within(2));
+        Assert.That(await CoveredAfterAsync(41), Is.EqualTo(79).Within(2), "the next minute, 20 seconds before");
+        Assert.That(await CoveredAfterAsync(102), Is.Null, "its limit and a goodbye: no more can come");
+
+        // The call lost its hold: whoever talks on is not paid.
+        Assert.That((await _bench.SendAsync(new SettleHold(_bench.Tenant.TenantId, id, []))).IsOk);
+        Assert.That(await ReportAsync(), Is.EqualTo(new ReportAnswer(Continuation.OutOfCredits, TimeSpan.Zero)));
+
+        async Task<double?> CoveredAfterAsync(int seconds)
+        {
+            await _bench.ExecuteAsync($"UPDATE session.sessions SET started_at = now() - interval '{seconds} s'");
+            var answer = await ReportAsync();
+            Assert.That(answer.Continuation, Is.EqualTo(Continuation.GoOn));
+            return answer.Covered?.TotalSeconds;
+        }
+
+        async Task<ReportAnswer> ReportAsync() => (await _bench.SendAsync(new ReportProgress(session, [], [], [], [], CallerPresent: true))).Value;
+    }
+
+    [Test]
+    public async Task A_call_costs_what_the_card_says_of_the_longest_prefix_of_its_number()
+    {
+        var made = await _bench.Host.SendAsync(HttpMethod.Post, "/v1/billing/rate-cards", TestHost.AdminKey, new
+        {
+            rates = new object[]
+            {
+                new { component = "telephony_outbound", unit = "second", rate = 60_000, prefix = "+1" },
+                new { component = "telephony_outbound", unit = "second", rate = 70_000, prefix = "+1555", minimum = 60, increment = 6 },
+                new { component = "telephony_outbound", unit = "second", rate = 80_000, prefix = "+15559" },
+                new { component = "telephony_inbound", unit = "second", rate = 90_000, prefix = "+1555" },
+            },
+        });
+        Assert.That(made.Status, Is.EqualTo(HttpStatusCode.Created), made.Body?.ToJsonString());
+        var quote = await _bench.Tenant.PostAsync("/v1/billing/quote", new { kind = "call", destination = PhoneBench.To, duration_s = 1 });
+        var id = await _bench.CallAsync();
+        Assert.That((await _bench.Tenant.BalanceAsync()).Held, Is.EqualTo(quote.Body!["hold"]!["amount"]!.GetValue<long>()).And.GreaterThan(60 * 70_000));
+        var session = (await _bench.UntilAsync(id, "in_progress"))["session_id"]!.GetValue<string>();
+        await _bench.TalkAsync(session);
+
+        const string Line = "telephony_outbound:+1555 60 70000/1 4200000";
+        var call = await _bench.UntilAsync(id, "completed");
+        Assert.That(call["cost"]!["lines"]!.AsArray().Select(Told), Does.Contain(Line));
+        Assert.That(quote.Body["lines"]!.AsArray().Select(Told), Does.Contain(Line));
+
+        // What is learnt later is another component's, and charges no second again.
+        var before = await _bench.Tenant.BalanceAsync();
+        await _bench.SendAsync(new ReportProgress(session, [], [], [new("text_to_speech", "local", "flite", "character", 50)], [], CallerPresent: true));
+        Assert.That(await _bench.Tenant.BalanceAsync(), Is.EqualTo((before.Available - 1000, 0L)));
+        Assert.That((await _bench.GetAsync(id))["cost"]!["lines"]!.AsArray().Count(l => Told(l) == Line), Is.EqualTo(1));
+        var month = TimeProvider.System.GetUtcNow().ToString("yyyy-MM", System.Globalization.CultureInfo.InvariantCulture);
+        var movements = (await _bench.Tenant.GetAsync($"/v1/billing/statements/{month}")).Body!["movements"]!.AsArray();
+        Assert.That(movements.Single(m => m!["component"]?.GetValue<string>() == "telephony_outbound:+1555")!["amount"]!.GetValue<long>(), Is.EqualTo(-4_200_000));
+        Assert.That((await _bench.Tenant.GetAsync("/v1/billing/verify")).Get<bool>("ok"));
+
+        foreach (var (body, line) in new (object, string)[]
+        {
+            (new { kind = "call", destination = "+15559000000", duration_s = 1 }, "telephony_outbound:+15559 1 80000/1 80000"),
+            (new { kind = "call", destination = "+12125550100", duration_s = 1 }, "telephony_outbound:+1 1 60000/1 60000"),
+            (new { kind = "call", destination = "+493012345678", duration_s = 3 }, "telephony_outbound 3 400000/60 20000"),
+            (new { kind = "call", direction = "inbound", destination = PhoneBench.To, duration_s = 1 }, "telephony_inbound:+1555 1 90000/1 90000"),
+        })
+        {
+            Assert.That((await _bench.Tenant.PostAsync("/v1/billing/quote", body)).Body!["lines"]!.AsArray().Select(Told), Does.Contain(line));
+        }
+
+        static string Told(JsonNode? l) => $"{l!["component"]} {l["quantity"]} {l["rate"]}/{l["per"]} {l["amount"]}";
     }
 
     [Test]
@@ -186,15 +263,15 @@ internal sealed class OutboundCallTests
     {
         var id = await _bench.CallAsync();
         var session = (await _bench.UntilAsync(id, "in_progress"))["session_id"]!.GetValue<string>();
-        Assert.That((await _bench.SendAsync(Report(100, 10))).Value, Is.EqualTo(Continuation.GoOn));
+        Assert.That((await _bench.SendAsync(Report(100, 10))).Value.Continuation, Is.EqualTo(Continuation.GoOn));
         var ended = await _bench.Tenant.PostAsync($"/v1/calls/{id}/end");
         var cost = ended.Body!["cost"]!["amount"]!.GetValue<long>();
         var (before, held) = await _bench.Tenant.BalanceAsync();
         Assert.That(held, Is.Zero);
 
         // The agent had more to tell when somebody ended the call; and tells it twice, since the first answer was lost.
-        Assert.That((await _bench.SendAsync(Report(100, 310))).Value, Is.EqualTo(Continuation.Ended));
-        Assert.That((await _bench.SendAsync(Report(100, 310))).Value, Is.EqualTo(Continuation.Ended));
+        Assert.That((await _bench.SendAsync(Report(100, 310))).Value.Continuation, Is.EqualTo(Continuation.Ended));
+        Assert.That((await _bench.SendAsync(Report(100, 310))).Value.Continuation, Is.EqualTo(Continuation.Ended));
 
         // 300 characters at 20 credits a million.
         Assert.That(await _bench.Tenant.BalanceAsync(), Is.EqualTo((before - 6000, 0L)));

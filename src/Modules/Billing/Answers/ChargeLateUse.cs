@@ -7,7 +7,7 @@ internal sealed class ChargeLateUseHandler(LedgerPostings ledger, RateCards card
 {
     public async Task<Result<Charge>> Handle(ChargeLateUse request, CancellationToken cancellationToken)
     {
-        if (await cards.OfSubjectAsync(request.TenantId, request.SubjectId, cancellationToken) is not { } card)
+        if (await cards.OfSubjectAsync(request.TenantId, request.SubjectId, request.After.Select(m => m.Number), cancellationToken) is not { } card)
         {
             return new Charge(null, 0, []);
         }
@@ -25,7 +25,7 @@ internal sealed class ChargeLateUseHandler(LedgerPostings ledger, RateCards card
         }
 
         // Totals only grow: what they are now names the step.
-        var key = string.Join(',', request.After.OrderBy(m => m.Component, StringComparer.Ordinal).Select(m => $"{m.Component}={m.Quantity}"));
+        var key = string.Join(',', request.After.Select(m => $"{m.Component}{(m.OwnKey ? ":own_key" : "")}={m.Quantity}").Order(StringComparer.Ordinal));
         var posted = await ledger.ChargeLateAsync(request.TenantId, request.SubjectId, key, Line.Of(lines), cancellationToken);
         if (!posted.IsOk)
         {

@@ -36,8 +36,8 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
     private const string HasNoReversal = "VP409";
     private const string HasExpired = "VP410";
 
-    // The tenant's line, and one for each component and what was not collected.
-    private const int LinesOfReversal = RateCards.MaxComponents + 2;
+    // The tenant's line, one for each component by whosever key, and what was not collected.
+    private static readonly int LinesOfReversal = (Components.All.Count * 2) + 2;
 
     public async Task OpenAsync(string tenantId, CancellationToken ct)
     {
@@ -90,6 +90,12 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
             tenantId, "SELECT * FROM billing.charge_late($1, $2, $3, $4, $5, $6, $7)", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Text(key), Jsonb(WithIds(lines)), NewEntryIds(2), Amount(alerts.Threshold));
 
+    /// <summary>Charges what no hold is for, once a key.</summary>
+    public Task<Result<Posting?>> ChargeAsync(string tenantId, string key, object metadata, IReadOnlyList<Line> lines, CancellationToken ct) =>
+        CallAsync(
+            tenantId, "SELECT * FROM billing.charge($1, $2, $3, $4, $5, $6, $7)", ct,
+            Text(NewId(Ids.Transaction)), Text(tenantId), Text(key), Jsonb(metadata), Jsonb(WithIds(lines)), NewEntryIds(2), Amount(alerts.Threshold));
+
     /// <summary>Takes back what is left of a grant whose time is over, as far as it is not held. Null: there was nothing to do.</summary>
     public async Task<Expiry?> ExpireAsync(string tenantId, string grant, CancellationToken ct)
     {
@@ -139,6 +145,13 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
         await using var row = await query.ExecuteReaderAsync(ct);
         await row.ReadAsync(ct);
         return new(row.GetString(0), row.GetString(1), row.GetInt64(2));
+    }
+
+    /// <summary>Whether the subject's hold is active.</summary>
+    public async Task<bool> IsHeldAsync(string tenantId, string subjectId, CancellationToken ct)
+    {
+        await using var query = Command("SELECT EXISTS (SELECT FROM billing.holds WHERE tenant_id = $1 AND subject_id = $2 AND status = 'active')", Text(tenantId), Text(subjectId));
+        return await query.ExecuteScalarAsync(ct) is true;
     }
 
     /// <summary>The lines that a charge was made of, in their order; none for a release.</summary>

@@ -20,3 +20,12 @@ public sealed record FindChargeableCalls(IReadOnlyCollection<string> SubjectIds)
 /// <param name="HasBegun">Caller and assistant were there: it must be charged.</param>
 /// <param name="Cost">What its owner says it cost, in micro-credits; null while it is not over.</param>
 public sealed record Chargeable(string SubjectId, string TenantId, bool HasBegun, bool IsOver, long? Cost);
+
+/// <summary>
+/// The telephone numbers that tenants have or had since then, in the order of their ids, after <paramref name="After"/>. Billing asks it to charge each
+/// month of them; Trunk answers.
+/// </summary>
+public sealed record ListChargeableNumbers(string After, DateTimeOffset Since, int Limit) : IRequest<Result<IReadOnlyList<ChargeableNumber>>>;
+
+/// <param name="Number">E.164.</param>
+public sealed record ChargeableNumber(string Id, string TenantId, string Number, DateTimeOffset AddedAt);

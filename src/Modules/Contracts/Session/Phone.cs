@@ -10,8 +10,9 @@ public enum CallDirection { Outbound, Inbound }
 public sealed record PhoneCall(string CallId, CallDirection Direction, string FromNumber, string ToNumber, VoicemailSettings Voicemail);
 
 /// <summary>Reserves the credits with which a telephone conversation begins. The hold's subject is the call. Refused with payment_required.</summary>
+/// <param name="Number">That is called, in E.164: the callee's, or the tenant's own.</param>
 /// <param name="IsRecorded">Recording is priced too.</param>
-public sealed record HoldForCall(string TenantId, string CallId, string AssistantId, CallDirection Direction, bool IsRecorded) : ICommand<Done>;
+public sealed record HoldForCall(string TenantId, string CallId, string AssistantId, CallDirection Direction, string Number, bool IsRecorded) : ICommand<Done>;
 
 /// <summary>
 /// Opens the conversation of a telephone call, whose hold is placed already. Refused when the assistant is gone, its models are not
