@@ -110,6 +110,7 @@ internal sealed class TenantWalkTests
             var answer = await tenant.SendAsync(route);
             (answer.Body as JsonObject)?.Remove("as_of");
             (answer.Body as JsonObject)?.Remove("request_id");
+            (answer.Body as JsonObject)?.Remove("deliveries");      // Tried again meanwhile.
             var text = answer.Body?.ToJsonString() ?? "";
             seen.Add($"{route} {(int)answer.Status} {SyncState.Replace(text, "")}");
         }
