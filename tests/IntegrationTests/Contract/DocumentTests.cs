@@ -14,6 +14,7 @@ internal sealed partial class DocumentTests
     {
         ["sayOnCall"] = HttpStatusCode.Conflict, ["sendDtmf"] = HttpStatusCode.Conflict, ["transferCall"] = HttpStatusCode.Conflict, ["getCallRecording"] = HttpStatusCode.NotFound,
         ["analyzeCall"] = HttpStatusCode.Conflict, ["analyzeSession"] = HttpStatusCode.Conflict, ["getCallAnalysis"] = HttpStatusCode.NotFound, ["getAnalysis"] = HttpStatusCode.NotFound,
+        ["releaseHold"] = HttpStatusCode.Conflict,
     };
 
     private TestHost _host = null!;
