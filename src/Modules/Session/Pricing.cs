@@ -28,7 +28,8 @@ internal static class Pricing
     private const int OutputTokensASlice = 600;
     private const int MessagesAhead = 5;
 
-    public static IReadOnlyList<Measured> FirstHold(Channel channel) => Ahead(channel, [], channel.TextOnly ? TimeSpan.Zero : Slice * (FirstSlices - 1));
+    /// <param name="longest">The conversation can last no longer: no time is held beyond it.</param>
+    public static IReadOnlyList<Measured> FirstHold(Channel channel, TimeSpan longest) => Ahead(channel, [], channel.TextOnly ? TimeSpan.Zero : Slice * (FirstSlices - 1), longest);
 
     /// <summary>How long from its beginning a conversation is covered by the hold that it begins with; null: to its end.</summary>
     /// <param name="longest">It can last no longer.</param>
@@ -37,8 +38,8 @@ internal static class Pricing
     /// <summary>The same once as many slices are held.</summary>
     public static TimeSpan? CoverOf(double slices, TimeSpan longest) => Slice * slices < longest ? Slice * slices : null;
 
-    /// <summary>What was used, and one slice more.</summary>
-    public static IReadOnlyList<Measured> Ahead(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed)
+    /// <summary>What was used, and one slice more, as far as it can come.</summary>
+    public static IReadOnlyList<Measured> Ahead(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed, TimeSpan longest)
     {
         var sum = Used(channel, used, elapsed).ToDictionary(m => m.Component);
         Raise("llm_input", "token", InputTokensASlice);
@@ -57,7 +58,7 @@ internal static class Pricing
             }
         }
 
-        return [.. sum.Values];
+        return [.. sum.Values.Select(m => m.Unit == "second" ? m with { Quantity = Math.Min(m.Quantity, (long)longest.TotalSeconds) } : m)];
 
         void Raise(string component, string unit, long by) =>
             sum[component] = new(component, unit, by + (sum.TryGetValue(component, out var m) ? m.Quantity : 0));

@@ -209,6 +209,38 @@ internal sealed class OutboundCallTests
     }
 
     [Test]
+    public async Task No_more_time_is_held_than_a_conversation_may_last()
+    {
+        // Its limit and a goodbye: 20 seconds.
+        var twenty = (await _bench.SendAsync(new PriceUse(_bench.Tenant.TenantId,
+        [
+            new("platform", "second", 20), new("telephony_outbound", "second", 20), new("speech_to_text", "second", 20), new("text_to_speech", "character", 900),
+            new("llm_input", "token", 12_000), new("llm_output", "token", 600),
+        ]))).Value.Amount;
+        var id = await _bench.CallAsync(new { max_duration_s = 10, record = false });
+        var session = (await _bench.UntilAsync(id, "in_progress"))["session_id"]!.GetValue<string>();
+        Assert.That((await _bench.Tenant.BalanceAsync()).Held, Is.EqualTo(twenty));
+        foreach (var seconds in (int[])[0, 9, 19])
+        {
+            await _bench.ExecuteAsync($"UPDATE session.sessions SET started_at = now() - interval '{seconds} s'");
+            Assert.That((await _bench.SendAsync(new ReportProgress(session, [], [], [], [], CallerPresent: true))).IsOk);
+            Assert.That((await _bench.Tenant.BalanceAsync()).Held, Is.EqualTo(twenty), $"after {seconds} s");
+        }
+
+        await _bench.Tenant.PostAsync($"/v1/calls/{id}/end");
+
+        // In a browser the same, without a telephone.
+        var brief = await _bench.Tenant.CreateAssistantAsync(new { name = "Brief", limits = new { max_duration_s = 100 } });
+        var spoken = await _bench.Tenant.PostAsync("/v1/sessions", new { assistant_id = brief });
+        Assert.That(spoken.Status, Is.EqualTo(HttpStatusCode.Created), spoken.Body?.ToJsonString());
+        var browser = (await _bench.SendAsync(new PriceUse(_bench.Tenant.TenantId,
+        [
+            new("platform", "second", 110), new("speech_to_text", "second", 60), new("text_to_speech", "character", 900), new("llm_input", "token", 12_000), new("llm_output", "token", 600),
+        ]))).Value.Amount;
+        Assert.That((await _bench.Tenant.BalanceAsync()).Held, Is.EqualTo(browser));
+    }
+
+    [Test]
     public async Task What_is_learnt_of_a_call_after_its_end_is_charged_once_as_an_adjustment_and_told()
     {
         var id = await _bench.CallAsync();

@@ -88,8 +88,9 @@ internal sealed class ReportProgressHandler(IMediator mediator, ILogger<ReportPr
             var elapsed = at - (row.StartedAt ?? at);
             var slices = Math.Ceiling((elapsed + Pricing.Lead) / Pricing.Slice);
             var used = await unit.UsageAsync(report.SessionId, cancellationToken);
+            var longest = Session.LongestOf(row.MaxDurationS);
             return new Kept(
-                row.TenantId, row.HoldSubject, Pricing.Ahead(row.Channel, used, Pricing.Slice * (slices - 1)), Pricing.CoverOf(slices, Session.LongestOf(row.MaxDurationS)) - elapsed);
+                row.TenantId, row.HoldSubject, Pricing.Ahead(row.Channel, used, Pricing.Slice * (slices - 1), longest), Pricing.CoverOf(slices, longest) - elapsed);
         }
 
         /// <summary>Somebody else ended the conversation (a request, the sweeper) before its agent had told all that it used.</summary>

@@ -92,7 +92,7 @@ internal static class QuoteConversation
                 Of("message", "message", request.Messages),
             ];
             var used = await mediator.Send(new PriceUse(caller.TenantId, Pricing.Used(channel, usage, TimeSpan.FromSeconds(request.DurationS))), cancellationToken);
-            var held = await mediator.Send(new PriceUse(caller.TenantId, Pricing.FirstHold(channel)), cancellationToken);
+            var held = await mediator.Send(new PriceUse(caller.TenantId, Pricing.FirstHold(channel, TimeSpan.MaxValue)), cancellationToken);
             return !used.IsOk ? used.Error
                 : !held.IsOk ? held.Error
                 : new Response(request.Kind, used.Value.RateCard, used.Value.Amount, Credits.Unit, used.Value.Lines, new(held.Value.Amount, held.Value.Lines));
