@@ -31,11 +31,11 @@ internal static class Pricing
     /// <param name="longest">The conversation can last no longer: no time is held beyond it.</param>
     public static IReadOnlyList<Measured> FirstHold(Channel channel, TimeSpan longest) => Ahead(channel, [], channel.TextOnly ? TimeSpan.Zero : Slice * (FirstSlices - 1), longest);
 
-    /// <summary>How long from its beginning a conversation is covered by the hold that it begins with; null: to its end.</summary>
-    /// <param name="longest">It can last no longer.</param>
-    public static TimeSpan? FirstCover(TimeSpan longest) => CoverOf(FirstSlices, longest);
+    /// <summary>How much longer a conversation is covered by the hold that it began with; null: to its end. What was reported on lately is covered for the lead at least.</summary>
+    public static TimeSpan? FirstCover(TimeSpan longest, TimeSpan elapsed) => CoverOf(FirstSlices, longest) - elapsed is not { } covered ? null : covered > Lead ? covered : Lead;
 
-    /// <summary>The same once as many slices are held.</summary>
+    /// <summary>How long from its beginning as many slices cover a conversation; null: to its end.</summary>
+    /// <param name="longest">It can last no longer.</param>
     public static TimeSpan? CoverOf(double slices, TimeSpan longest) => Slice * slices < longest ? Slice * slices : null;
 
     /// <summary>What was used, and one slice more, as far as it can come.</summary>
