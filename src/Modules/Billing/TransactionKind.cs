@@ -15,7 +15,7 @@ internal enum TransactionKind
     /// <summary>More was reserved for one that goes on.</summary>
     Extend,
 
-    /// <summary>A conversation was paid for; the rest of its hold went back.</summary>
+    /// <summary>A conversation was paid for, the rest of its hold went back; or the month of a number.</summary>
     Charge,
 
     /// <summary>A hold went back whole.</summary>

@@ -63,7 +63,7 @@ internal sealed class CallEnding(
         var data = System.Text.Json.JsonSerializer.SerializeToNode(CallView.Of(call, url), Json.Options)!.AsObject();
         data["transcript"] = System.Text.Json.JsonSerializer.SerializeToNode(transcript.Select(TranscriptLine.Of), Json.Options);
         data["usage"] = System.Text.Json.JsonSerializer.SerializeToNode(
-            (session?.Usage ?? []).Select(u => new { u.Component, u.Provider, u.Model, u.Unit, u.Quantity, u.Reported, u.Measured }), Json.Options);
+            (session?.Usage ?? []).Select(u => new { u.Component, u.Provider, u.Model, u.Unit, u.Quantity, u.Reported, u.Measured, u.OwnKey }), Json.Options);
         var also = new List<AlsoTo>();
         if (call.WebhookUrl is { } webhook)
         {

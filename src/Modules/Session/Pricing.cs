@@ -6,7 +6,8 @@ namespace VoicePlatform.Sessions;
 
 /// <summary>By what a conversation is held, as far as it costs.</summary>
 /// <param name="Phone">Null in text and in a browser.</param>
-internal readonly record struct Channel(bool TextOnly, CallDirection? Phone, bool IsRecorded);
+/// <param name="Number">That is called, in E.164: minutes to it, or to a tenant's own, may have prices of their own.</param>
+internal readonly record struct Channel(bool TextOnly, CallDirection? Phone, bool IsRecorded, string? Number = null);
 
 /// <summary>What a conversation is measured in, and how much of it a hold must cover.</summary>
 internal static class Pricing
@@ -41,7 +42,8 @@ internal static class Pricing
     /// <summary>What was used, and one slice more, as far as it can come.</summary>
     public static IReadOnlyList<Measured> Ahead(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed, TimeSpan longest)
     {
-        var sum = Used(channel, used, elapsed).ToDictionary(m => m.Component);
+        // What comes is held at the full price, whosever key it will be used by.
+        var sum = Used(channel, used, elapsed).ToDictionary(m => (m.Component, m.OwnKey));
         Raise("llm_input", "token", InputTokensASlice);
         Raise("llm_output", "token", OutputTokensASlice);
         if (channel.TextOnly)
@@ -52,42 +54,45 @@ internal static class Pricing
         {
             Raise("speech_to_text", "second", (long)Slice.TotalSeconds);
             Raise("text_to_speech", "character", CharactersASlice);
-            foreach (var component in PerSecond(channel))
+            foreach (var second in PerSecond(channel, (long)Slice.TotalSeconds))
             {
-                Raise(component, "second", (long)Slice.TotalSeconds);
+                RaiseBy(second);
             }
         }
 
         return [.. sum.Values.Select(m => m.Unit == "second" ? m with { Quantity = Math.Min(m.Quantity, (long)longest.TotalSeconds) } : m)];
 
-        void Raise(string component, string unit, long by) =>
-            sum[component] = new(component, unit, by + (sum.TryGetValue(component, out var m) ? m.Quantity : 0));
+        void Raise(string component, string unit, long by) => RaiseBy(new(component, unit, by));
+
+        void RaiseBy(Measured more) =>
+            sum[(more.Component, more.OwnKey)] = more with { Quantity = more.Quantity + (sum.TryGetValue((more.Component, more.OwnKey), out var m) ? m.Quantity : 0) };
     }
 
     public static IReadOnlyList<Measured> Used(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed)
     {
-        var sum = used.GroupBy(u => (u.Component, u.Unit)).Select(g => new Measured(g.Key.Component, g.Key.Unit, g.Sum(u => u.Quantity))).ToList();
-        sum.AddRange(PerSecond(channel).Select(component => new Measured(component, "second", (long)Math.Ceiling(elapsed.TotalSeconds))));
+        var sum = used.GroupBy(u => (u.Component, u.Unit, u.OwnKey))
+            .Select(g => new Measured(g.Key.Component, g.Key.Unit, g.Sum(u => u.Quantity)) { OwnKey = g.Key.OwnKey }).ToList();
+        sum.AddRange(PerSecond(channel, (long)Math.Ceiling(elapsed.TotalSeconds)));
         return sum;
     }
 
     /// <summary>What costs as long as the conversation lasts.</summary>
-    private static IEnumerable<string> PerSecond(Channel channel)
+    private static IEnumerable<Measured> PerSecond(Channel channel, long seconds)
     {
         if (channel.TextOnly)
         {
             yield break;
         }
 
-        yield return "platform";
+        yield return new("platform", "second", seconds);
         if (channel.Phone is { } direction)
         {
-            yield return direction is CallDirection.Outbound ? "telephony_outbound" : "telephony_inbound";
+            yield return new(direction is CallDirection.Outbound ? "telephony_outbound" : "telephony_inbound", "second", seconds) { Number = channel.Number };
         }
 
         if (channel.IsRecorded)
         {
-            yield return "recording";
+            yield return new("recording", "second", seconds);
         }
     }
 }

@@ -32,6 +32,8 @@ internal sealed class LedgerTests
     [TestCase("UPDATE billing.heads SET available = 1000000")]
     [TestCase("DELETE FROM billing.holds")]
     [TestCase("UPDATE billing.rates SET rate = 0")]
+    [TestCase("INSERT INTO billing.rates (rate_card, component, unit, rate, per) VALUES ('default-1', 'telephony_outbound', 'second', 1, 1)")]
+    [TestCase("INSERT INTO billing.rate_cards (id, tenant_id, version, valid_from) VALUES ('ten1-1', 'ten1', 1, '2020-01-01')")]
     public async Task The_hosts_role_cannot_touch_what_is_written(string sql)
     {
         await TopUpAsync(100);

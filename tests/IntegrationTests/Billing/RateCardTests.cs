@@ -33,14 +33,14 @@ internal sealed class RateCardTests
         var (before, beforeCard) = await MessagesAsync(session);
         var (after, afterCard) = await MessagesAsync(await _books.ChatAsync(messages: 2));
 
-        Assert.That((before, beforeCard), Is.EqualTo((20_000L, "default-2")));
+        Assert.That((before, beforeCard), Is.EqualTo((20_000L, "default-3")));
         Assert.That((after, afterCard), Is.EqualTo((140_000L, id)));
 
         var rates = await _books.Tenant.GetAsync("/v1/billing/rates");
         Assert.That(rates.Body!["in_force"]!["id"]!.GetValue<string>(), Is.EqualTo(id));
         Assert.That(RateOf(rates.Body["in_force"]!, "platform")["rate"]!.GetValue<long>(), Is.EqualTo(1_000_000), "What the card leaves out keeps its price.");
         var others = await (await _books.Host.SignUpAsync("Others")).GetAsync("/v1/billing/rates");
-        Assert.That(others.Body!["in_force"]!["id"]!.GetValue<string>(), Is.EqualTo("default-2"));
+        Assert.That(others.Body!["in_force"]!["id"]!.GetValue<string>(), Is.EqualTo("default-3"));
 
         var audit = (await _books.Tenant.GetAsync("/v1/audit?action=billing.rate_card_created")).Body!["data"]!.AsArray();
         Assert.That(audit.Single()!["subject_id"]!.GetValue<string>(), Is.EqualTo(id));
@@ -50,22 +50,130 @@ internal sealed class RateCardTests
     public async Task A_card_that_is_announced_costs_nothing_yet()
     {
         var from = TimeProvider.System.GetUtcNow().AddDays(3);
-        Assert.That((await CreateAsync(new { valid_from = from, rates = new[] { new { component = "message", unit = "message", rate = 1 } } })).Get<string>("id"), Is.EqualTo("default-3"));
+        Assert.That((await CreateAsync(new { valid_from = from, rates = new[] { new { component = "message", unit = "message", rate = 1 } } })).Get<string>("id"), Is.EqualTo("default-4"));
 
         var rates = (await _books.Tenant.GetAsync("/v1/billing/rates")).Body!;
-        Assert.That(rates["in_force"]!["id"]!.GetValue<string>(), Is.EqualTo("default-2"));
-        Assert.That(rates["coming"]!.AsArray().Single()!["id"]!.GetValue<string>(), Is.EqualTo("default-3"));
-        Assert.That(await MessagesAsync(await _books.ChatAsync(messages: 1)), Is.EqualTo((10_000L, "default-2")));
+        Assert.That(rates["in_force"]!["id"]!.GetValue<string>(), Is.EqualTo("default-3"));
+        Assert.That(rates["coming"]!.AsArray().Single()!["id"]!.GetValue<string>(), Is.EqualTo("default-4"));
+        Assert.That(await MessagesAsync(await _books.ChatAsync(messages: 1)), Is.EqualTo((10_000L, "default-3")));
     }
 
     [Test]
     public async Task Cards_made_at_once_have_versions_of_their_own()
     {
         var made = await Task.WhenAll(Enumerable.Range(1, 6).Select(n => CreateAsync(new { rates = new[] { new { component = "message", unit = "message", rate = n } } })));
-        Assert.That(made.Select(m => m.Get<int>("version")), Is.EquivalentTo(Enumerable.Range(3, 6)));
+        Assert.That(made.Select(m => m.Get<int>("version")), Is.EquivalentTo(Enumerable.Range(4, 6)));
+    }
+
+    [Test]
+    public async Task Cards_made_at_once_lose_nothing_of_each_other()
+    {
+        string[] components = ["message", "platform", "recording", "telephony_inbound", "telephony_outbound", "speech_to_text", "number", "llm_input"];
+        var units = new Dictionary<string, string> { ["message"] = "message", ["number"] = "month", ["llm_input"] = "token" };
+        var made = await Task.WhenAll(components.Select((c, i) => CreateAsync(new { rates = new[] { new { component = c, unit = units.GetValueOrDefault(c, "second"), rate = 7_000 + i } } })));
+        Assert.That(made.Select(m => m.Status), Is.All.EqualTo(HttpStatusCode.Created));
+
+        var inForce = (await _books.Tenant.GetAsync("/v1/billing/rates")).Body!["in_force"]!;
+        Assert.That(components.Select(c => RateOf(inForce, c)["rate"]!.GetValue<int>()), Is.EqualTo(Enumerable.Range(7_000, components.Length)));
+    }
+
+    [Test]
+    public async Task A_price_holds_until_a_card_of_later_sets_it_itself()
+    {
+        var (soon, later) = (TimeProvider.System.GetUtcNow().AddDays(3), TimeProvider.System.GetUtcNow().AddDays(9));
+        await CreateAsync(new { valid_from = later, rates = new[] { new { component = "recording", unit = "second", rate = 5 } } });
+        await CreateAsync(new { valid_from = soon, rates = new[] { new { component = "message", unit = "message", rate = 1 } } });
+        await CreateAsync(new { valid_from = soon, own_key_discount_percent = 40 });
+        await CreateAsync(new { tenant_id = _books.Tenant.TenantId, valid_from = later, rates = new[] { new { component = "number", unit = "month", rate = 9 } } });
+        await CreateAsync(new { own_key_discount_percent = 70, rates = new[] { new { component = "message", unit = "message", rate = 2 }, new { component = "platform", unit = "second", rate = 3 } } });
+
+        var rates = (await _books.Tenant.GetAsync("/v1/billing/rates")).Body!;
+        var coming = rates["coming"]!.AsArray();
+        Assert.That(coming.Select(c => c!["tenant_id"]?.GetValue<string>()), Is.EqualTo(new[] { null, _books.Tenant.TenantId }), "One version for each time, and the tenant's own instead of everybody's.");
+        Assert.That(Told(rates["in_force"]!), Is.EqualTo("message 2, platform 3, recording 100000, number 0, discount 70"));
+        Assert.That(Told(coming[0]!), Is.EqualTo("message 1, platform 3, recording 100000, number 0, discount 40"), "What it set itself stays; the rest is as it has become.");
+        Assert.That(Told(coming[1]!), Is.EqualTo("message 1, platform 3, recording 5, number 9, discount 40"), "A tenant's first card goes on from what the installation's will be.");
+
+        var others = (await (await _books.Host.SignUpAsync("Others")).GetAsync("/v1/billing/rates")).Body!["coming"]!.AsArray();
+        Assert.That(others.Select(c => Told(c!)), Is.EqualTo(new[] { Told(coming[0]!), "message 1, platform 3, recording 5, number 0, discount 40" }));
+
+        static string Told(JsonNode card) =>
+            string.Join(", ", new[] { "message", "platform", "recording", "number" }.Select(c => $"{c} {RateOf(card, c)["rate"]}")) + $", discount {card["own_key_discount_percent"]}";
+    }
+
+    [Test]
+    public async Task A_tenants_own_card_is_untouched_by_everybodys()
+    {
+        await CreateAsync(new { tenant_id = _books.Tenant.TenantId, rates = new[] { new { component = "message", unit = "message", rate = 7 } } });
+        await CreateAsync(new { rates = new[] { new { component = "platform", unit = "second", rate = 1 } } });
+        var rates = (await _books.Tenant.GetAsync("/v1/billing/rates")).Body!;
+        Assert.That((RateOf(rates["in_force"]!, "platform")["rate"]!.GetValue<long>(), rates["coming"]!.AsArray().Count), Is.EqualTo((1_000_000L, 0)));
+    }
+
+    [Test]
+    public async Task The_database_refuses_a_card_of_the_past_whoever_asks()
+    {
+        await using var host = Npgsql.NpgsqlDataSource.Create(_books.Host.Database.App);
+        await using var add = host.CreateCommand("""SELECT billing.add_rate_card(NULL, now() - interval '2 minutes', NULL, '[]')""");
+        Assert.That(Assert.ThrowsAsync<Npgsql.PostgresException>(() => add.ExecuteNonQueryAsync())!.SqlState, Is.EqualTo("VP410"));
+        await using var make = host.CreateCommand("""SELECT billing.make_rate_card(NULL, now() - interval '2 minutes', NULL, '[]')""");
+        Assert.That(Assert.ThrowsAsync<Npgsql.PostgresException>(() => make.ExecuteNonQueryAsync())!.SqlState, Is.EqualTo("42501"));
+    }
+
+    [Test]
+    public async Task The_dearest_card_that_is_taken_lets_every_conversation_end()
+    {
+        // 625 credits a second is what a line may cost at a day of talk; a price a little above it is refused.
+        string[] perSecond = ["platform", "telephony_outbound", "telephony_inbound", "recording", "speech_to_text"];
+        var most = 1_000_000_000L * 1_000_000 / 16 / 86_400;
+        Assert.That((await CreateAsync(new { rates = new[] { new { component = "platform", unit = "second", rate = most + 1 } } })).Fields, Is.EqualTo(new[] { "rates[0].rate" }));
+        object[] dearest =
+        [
+            .. perSecond.Select(c => new { component = c, unit = "second", rate = most }),
+            new { component = "message", unit = "message", rate = 625_000_000 },
+            new { component = "llm_input", unit = "token", rate = 625_000 },
+            new { component = "llm_output", unit = "token", rate = 625_000 },
+            new { component = "llm_cached_input", unit = "token", rate = 625_000 },
+            new { component = "text_to_speech", unit = "character", rate = 625_000 },
+        ];
+        var made = await CreateAsync(new { rates = dearest });
+        Assert.That(made.Status, Is.EqualTo(HttpStatusCode.Created), made.Body?.ToJsonString());
+        var quote = await QuoteAsync(new
+        {
+            kind = "call", duration_s = 86_400, recorded = true, speech_to_text_s = 86_400, text_to_speech_characters = 100_000_000, llm_input_tokens = 100_000_000, llm_output_tokens = 100_000_000,
+            llm_cached_input_tokens = 100_000_000, messages = 100_000,
+        });
+        Assert.That(quote.Status, Is.EqualTo(HttpStatusCode.OK), quote.Body?.ToJsonString());
+        Assert.That(quote.Get<long>("amount"), Is.GreaterThan(500_000_000_000_000));
+    }
+
+    [Test]
+    public async Task What_no_card_prices_costs_nothing_and_the_charge_says_so()
+    {
+        // A card from before a component came.
+        await _books.AsOwnerAsync(
+            """
+            INSERT INTO billing.rate_cards (id, tenant_id, version, valid_from) VALUES ('default-9', NULL, 9, now());
+            INSERT INTO billing.rates (rate_card, component, unit, rate, per) SELECT 'default-9', component, unit, rate, per FROM billing.rates WHERE rate_card = 'default-1' AND component <> 'message'
+            """);
+        var session = await _books.ChatAsync(messages: 2);
+        var transaction = await _books.TransactionAsync("release", session);
+        Assert.That(transaction["metadata"]!["unpriced"]!.ToJsonString(), Is.EqualTo("""["message"]"""), transaction.ToJsonString());
+        Assert.That((await QuoteAsync(new { kind = "text", messages = 4 })).Body!["unpriced"]!.ToJsonString(), Is.EqualTo("""["message"]"""));
+        await _books.AssertSoundAsync();
     }
 
     [TestCase("""{"rates": []}""", "rates")]
+    [TestCase("""{}""", "rates")]
+    [TestCase("""{"own_key_discount_percent": 101}""", "own_key_discount_percent")]
+    [TestCase("""{"rates": [{"component": "platform", "unit": "second", "rate": 1000000000, "minimum": 1000000000}]}""", "rates[0].rate")]
+    [TestCase("""{"rates": [{"component": "message", "unit": "message", "rate": 1000000000, "increment": 1000000000}]}""", "rates[0].rate")]
+    [TestCase("""{"rates": [{"component": "telephony_outbound", "unit": "second", "rate": 1, "prefix": "49"}]}""", "rates[0].prefix")]
+    [TestCase("""{"rates": [{"component": "telephony_outbound", "unit": "second", "rate": 1, "prefix": "+0"}]}""", "rates[0].prefix")]
+    [TestCase("""{"rates": [{"component": "telephony_outbound", "unit": "second", "rate": 1, "prefix": ""}]}""", "rates[0].prefix")]
+    [TestCase("""{"rates": [{"component": "platform", "unit": "second", "rate": 1, "prefix": "+49"}]}""", "rates[0].prefix")]
+    [TestCase("""{"rates": [{"component": "platform", "unit": "second", "rate": 1, "cost": -1}]}""", "rates[0].cost")]
+    [TestCase("""{"rates": [{"component": "telephony_outbound", "unit": "second", "rate": 1, "prefix": "+49"}, {"component": "telephony_outbound", "unit": "second", "rate": 2, "prefix": "+49"}]}""", "rates")]
     [TestCase("""{"rates": [{"component": "message", "unit": "message", "rate": -1}]}""", "rates[0].rate")]
     [TestCase("""{"rates": [{"component": "message", "unit": "message", "rate": 1, "per": 0}]}""", "rates[0].per")]
     [TestCase("""{"rates": [{"component": "message", "unit": "message", "rate": 9000000000}]}""", "rates[0].rate")]
@@ -89,7 +197,7 @@ internal sealed class RateCardTests
     public async Task A_card_that_cannot_be_read_is_refused_by_field(string body, string field)
     {
         var refused = await CreateAsync(body);
-        Assert.That((refused.Status, refused.Code, refused.Fields.Single()), Is.EqualTo((HttpStatusCode.BadRequest, "request.malformed", field)));
+        Assert.That((refused.Status, refused.Code, refused.Fields.Single()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "request.invalid", field)));
     }
 
     [Test]
@@ -106,7 +214,7 @@ internal sealed class RateCardTests
         Assert.That(quote.Status, Is.EqualTo(HttpStatusCode.OK), quote.Body?.ToJsonString());
         var quoted = quote.Body!["lines"]!.AsArray().Select(l => Line(l!)).ToList();
         Assert.That(quoted, Is.EqualTo(charged));
-        Assert.That(quoted.Single(), Does.StartWith("message 5 message 12345/7 default-3"), "Three, and a step of two.");
+        Assert.That(quoted.Single(), Does.StartWith("message 5 message 12345/7 default-4"), "Three, and a step of two.");
         Assert.That(quote.Get<long>("amount"), Is.EqualTo(quote.Body["lines"]!.AsArray().Sum(l => l!["amount"]!.GetValue<long>())));
         Assert.That(quote.Body["hold"]!["amount"]!.GetValue<long>(), Is.EqualTo(held));
     }
@@ -118,10 +226,10 @@ internal sealed class RateCardTests
         var call = await QuoteAsync(new { kind = "call", direction = "outbound", duration_s = 60.2, recorded = true, llm_output_tokens = 10 });
         Assert.That(call.Body!["lines"]!.AsArray().Select(l => Line(l!)), Is.EqualTo(new[]
         {
-            "llm_output 10 token 1200000/1000000 default-3 12",
-            "platform 61 second 1000000/60 default-3 1016667",
-            "recording 61 second 100000/60 default-3 101667",
-            "telephony_outbound 66 second 400000/60 default-3 440000",
+            "llm_output 10 token 1200000/1000000 default-4 12",
+            "platform 61 second 1000000/60 default-4 1016667",
+            "recording 61 second 100000/60 default-4 101667",
+            "telephony_outbound 66 second 400000/60 default-4 440000",
         }));
         Assert.That(call.Get<string>("unit"), Is.EqualTo("micro_credit"));
         Assert.That(call.Body["hold"]!["amount"]!.GetValue<long>(), Is.GreaterThan(1_500_000));
@@ -130,8 +238,8 @@ internal sealed class RateCardTests
         Assert.That((await QuoteAsync(new { kind = "session", direction = "inbound" })).Fields, Is.EqualTo(new[] { "direction" }));
         Assert.That((await QuoteAsync(new { kind = "text", duration_s = 5 })).Fields, Is.EqualTo(new[] { "duration_s" }));
         Assert.That((await QuoteAsync(new { kind = "call", duration_s = -1 })).Fields, Is.EqualTo(new[] { "duration_s" }));
-        Assert.That((await QuoteAsync(new { kind = "fax" })).Status, Is.EqualTo(HttpStatusCode.BadRequest));
-        Assert.That((await QuoteAsync(new { duration_s = 5 })).Status, Is.EqualTo(HttpStatusCode.BadRequest));
+        Assert.That((await QuoteAsync(new { kind = "fax" })).Status, Is.EqualTo(HttpStatusCode.UnprocessableEntity));
+        Assert.That((await QuoteAsync(new { duration_s = 5 })).Status, Is.EqualTo(HttpStatusCode.UnprocessableEntity));
     }
 
     [TestCase("finance", true)]

@@ -50,6 +50,23 @@ internal sealed class InboundCallTests
     }
 
     [Test]
+    public async Task A_call_that_comes_in_costs_what_the_card_says_of_the_tenants_own_number()
+    {
+        await _bench.Host.SendAsync(HttpMethod.Post, "/v1/billing/rate-cards", TestHost.AdminKey, new
+        {
+            rates = new[] { new { component = "telephony_inbound", unit = "second", rate = 90_000, prefix = Number[..5] }, new { component = "telephony_inbound", unit = "second", rate = 1, prefix = "+15550199" } },
+        });
+        await RouteAsync();
+        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-p1", _livekitTrunk, Number));
+        var call = await OnlyCallAsync();
+        await _bench.TalkAsync(call["session_id"]!.GetValue<string>());
+        call = await _bench.UntilAsync(call["id"]!.GetValue<string>(), "completed");
+        Assert.That(
+            call["cost"]!["lines"]!.AsArray().Where(l => l!["component"]!.GetValue<string>().StartsWith("telephony", StringComparison.Ordinal)).Select(l => $"{l!["component"]} {l["rate"]}"),
+            Is.EqualTo(new[] { $"telephony_inbound:{Number[..5]} 90000" }));
+    }
+
+    [Test]
     public async Task The_tenant_is_asked_who_calls_and_its_answer_reaches_the_conversation()
     {
         await using var context = await ContextServer.StartAsync("""{"variables": {"name": "Ada", "age": 36}, "metadata": {"vip": true}}""");

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Nodes;
 using VoicePlatform.Contracts.Billing;
 using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.IntegrationTests.Support;
@@ -217,7 +218,7 @@ internal sealed class OutboundCallTests
         // Its limit and a goodbye: 20 seconds.
         var twenty = (await _bench.SendAsync(new PriceUse(_bench.Tenant.TenantId,
         [
-            new("platform", "second", 20), new("telephony_outbound", "second", 20), new("speech_to_text", "second", 20), new("text_to_speech", "character", 900),
+            new("platform", "second", 20), new("telephony_outbound", "second", 20) { Number = PhoneBench.To }, new("speech_to_text", "second", 20), new("text_to_speech", "character", 900),
             new("llm_input", "token", 12_000), new("llm_output", "token", 600),
         ]))).Value.Amount;
         var id = await _bench.CallAsync(new { max_duration_s = 10, record = false });
@@ -241,6 +242,55 @@ internal sealed class OutboundCallTests
             new("platform", "second", 110), new("speech_to_text", "second", 60), new("text_to_speech", "character", 900), new("llm_input", "token", 12_000), new("llm_output", "token", 600),
         ]))).Value.Amount;
         Assert.That((await _bench.Tenant.BalanceAsync()).Held, Is.EqualTo(browser));
+    }
+
+    [Test]
+    public async Task A_call_costs_what_the_card_says_of_the_longest_prefix_of_its_number()
+    {
+        var made = await _bench.Host.SendAsync(HttpMethod.Post, "/v1/billing/rate-cards", TestHost.AdminKey, new
+        {
+            rates = new object[]
+            {
+                new { component = "telephony_outbound", unit = "second", rate = 60_000, prefix = "+1" },
+                new { component = "telephony_outbound", unit = "second", rate = 70_000, prefix = "+1555", minimum = 60, increment = 6 },
+                new { component = "telephony_outbound", unit = "second", rate = 80_000, prefix = "+15559" },
+                new { component = "telephony_inbound", unit = "second", rate = 90_000, prefix = "+1555" },
+            },
+        });
+        Assert.That(made.Status, Is.EqualTo(HttpStatusCode.Created), made.Body?.ToJsonString());
+        var quote = await _bench.Tenant.PostAsync("/v1/billing/quote", new { kind = "call", destination = PhoneBench.To, duration_s = 1 });
+        var id = await _bench.CallAsync();
+        Assert.That((await _bench.Tenant.BalanceAsync()).Held, Is.EqualTo(quote.Body!["hold"]!["amount"]!.GetValue<long>()).And.GreaterThan(60 * 70_000));
+        var session = (await _bench.UntilAsync(id, "in_progress"))["session_id"]!.GetValue<string>();
+        await _bench.TalkAsync(session);
+
+        const string Line = "telephony_outbound:+1555 60 70000/1 4200000";
+        var call = await _bench.UntilAsync(id, "completed");
+        Assert.That(call["cost"]!["lines"]!.AsArray().Select(Told), Does.Contain(Line));
+        Assert.That(quote.Body["lines"]!.AsArray().Select(Told), Does.Contain(Line));
+
+        // What is learnt later is another component's, and charges no second again.
+        var before = await _bench.Tenant.BalanceAsync();
+        await _bench.SendAsync(new ReportProgress(session, [], [], [new("text_to_speech", "local", "flite", "character", 50)], [], CallerPresent: true));
+        Assert.That(await _bench.Tenant.BalanceAsync(), Is.EqualTo((before.Available - 1000, 0L)));
+        Assert.That((await _bench.GetAsync(id))["cost"]!["lines"]!.AsArray().Count(l => Told(l) == Line), Is.EqualTo(1));
+        var month = TimeProvider.System.GetUtcNow().ToString("yyyy-MM", System.Globalization.CultureInfo.InvariantCulture);
+        var movements = (await _bench.Tenant.GetAsync($"/v1/billing/statements/{month}")).Body!["movements"]!.AsArray();
+        Assert.That(movements.Single(m => m!["component"]?.GetValue<string>() == "telephony_outbound:+1555")!["amount"]!.GetValue<long>(), Is.EqualTo(-4_200_000));
+        Assert.That((await _bench.Tenant.GetAsync("/v1/billing/verify")).Get<bool>("ok"));
+
+        foreach (var (body, line) in new (object, string)[]
+        {
+            (new { kind = "call", destination = "+15559000000", duration_s = 1 }, "telephony_outbound:+15559 1 80000/1 80000"),
+            (new { kind = "call", destination = "+12125550100", duration_s = 1 }, "telephony_outbound:+1 1 60000/1 60000"),
+            (new { kind = "call", destination = "+493012345678", duration_s = 3 }, "telephony_outbound 3 400000/60 20000"),
+            (new { kind = "call", direction = "inbound", destination = PhoneBench.To, duration_s = 1 }, "telephony_inbound:+1555 1 90000/1 90000"),
+        })
+        {
+            Assert.That((await _bench.Tenant.PostAsync("/v1/billing/quote", body)).Body!["lines"]!.AsArray().Select(Told), Does.Contain(line));
+        }
+
+        static string Told(JsonNode? l) => $"{l!["component"]} {l["quantity"]} {l["rate"]}/{l["per"]} {l["amount"]}";
     }
 
     [Test]

@@ -53,7 +53,7 @@ internal sealed class ScriptedCall : IAsyncDisposable
     public List<SessionNote> Notes { get; } = [];
 
     /// <summary>Running totals, as they were last told.</summary>
-    public Dictionary<(int, bool, string, string, string), UsageTotal> Usage { get; } = [];
+    public Dictionary<(int, bool, string, string, string, bool), UsageTotal> Usage { get; } = [];
 
     /// <summary>As it stands in the transcript: who, what, and * when it was interrupted.</summary>
     public async Task<string[]> TranscriptAsync()

@@ -19,7 +19,7 @@ internal sealed partial class BoundaryTests
         ["Call"] = ["Sessions", "Trunks", "Assistants", "Billing", "Agent"],
         ["Session"] = ["Agent", "Assistants", "Billing"],
         ["Tenant"] = [],
-        ["Trunk"] = ["Assistants"],
+        ["Trunk"] = ["Assistants", "Billing"],
     };
 
     [Test]

@@ -39,7 +39,7 @@ internal sealed class Conversation : IReplyObserver
     private readonly MachineWatch _machine;
     private readonly Keypad _keypad = new();
     private readonly Transcript _transcript;
-    private readonly Dictionary<(int, bool, string, string, string), UsageTotal> _used = [];
+    private readonly Dictionary<(int, bool, string, string, string, bool), UsageTotal> _used = [];
     private readonly Lock _usedLock = new();            // Guards _used: replies tell their usage on tasks of their own.
     private readonly HashSet<Reply> _cutReplies = [];
     private readonly DateTimeOffset _createdAt;

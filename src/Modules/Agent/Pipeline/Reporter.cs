@@ -27,7 +27,7 @@ internal sealed class Reporter(string sessionId, Func<ReportProgress, Cancellati
     private readonly Lock _lock = new();        // Guards what waits to be told; held for copying only.
     private readonly Dictionary<int, SpokenLine> _lines = [];
     private readonly Dictionary<int, TurnTiming> _turns = [];
-    private readonly Dictionary<(int, bool, string, string, string), UsageTotal> _usage = [];
+    private readonly Dictionary<(int, bool, string, string, string, bool), UsageTotal> _usage = [];
     private readonly List<SessionNote> _notes = [];
     private readonly WakeUp _wakeUp = new();
     private bool _callerPresent;

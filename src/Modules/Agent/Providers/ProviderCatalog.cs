@@ -91,7 +91,7 @@ internal sealed class ProviderCatalog(IOptions<AgentOptions> options, PocketSphi
         {
             ("local", "script", _) => Result<ILanguageModel>.Ok(new ScriptModel()),
             ("openai", var name, _) => (tenantKeys.GetValueOrDefault(TenantKeys.OpenAi) ?? o.OpenAiApiKey) is { } key
-                ? Result<ILanguageModel>.Ok(new OpenAiModel("openai", name, o.OpenAiBaseUrl, key, FirstTokenTimeout * 4))
+                ? Result<ILanguageModel>.Ok(new OpenAiModel("openai", name, o.OpenAiBaseUrl, key, FirstTokenTimeout * 4, ownKey: tenantKeys.ContainsKey(TenantKeys.OpenAi)))
                 : NotReady(field, "OPENAI_API_KEY is set neither in this installation nor as a secret of the tenant."),
             ("ollama", var name, var tag) => o.OllamaBaseUrl is { } url
                 ? Result<ILanguageModel>.Ok(new OpenAiModel("ollama", tag is null ? name : $"{name}:{tag}", WithV1(url), "ollama", o.OllamaTimeout))

@@ -7,7 +7,7 @@ internal sealed class ExtendHoldHandler(LedgerPostings ledger, RateCards cards) 
 {
     public async Task<Result<Cover>> Handle(ExtendHold request, CancellationToken cancellationToken)
     {
-        if (await cards.OfSubjectAsync(request.TenantId, request.SubjectId, cancellationToken) is not { } card)
+        if (await cards.OfSubjectAsync(request.TenantId, request.SubjectId, request.Expected.Select(m => m.Number), cancellationToken) is not { } card)
         {
             return Cover.NotNeeded;
         }

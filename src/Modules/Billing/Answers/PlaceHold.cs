@@ -7,7 +7,7 @@ internal sealed class PlaceHoldHandler(LedgerPostings ledger, RateCards cards, T
 {
     public async Task<Result<HoldPlaced>> Handle(PlaceHold request, CancellationToken cancellationToken)
     {
-        var card = await cards.InForceAsync(request.TenantId, cancellationToken);
+        var card = await cards.InForceAsync(request.TenantId, request.Expected.Select(m => m.Number), cancellationToken);
         var expected = card.Cost(request.Expected);
         if (!expected.IsOk)
         {

@@ -6,5 +6,5 @@ namespace VoicePlatform.Billing.Answers;
 internal sealed class PriceUseHandler(RateCards cards) : IRequestHandler<PriceUse, Result<PricedUse>>
 {
     public async Task<Result<PricedUse>> Handle(PriceUse request, CancellationToken cancellationToken) =>
-        (await cards.InForceAsync(request.TenantId, cancellationToken)).Cost(request.Used);
+        (await cards.InForceAsync(request.TenantId, request.Used.Select(m => m.Number), cancellationToken)).Cost(request.Used);
 }

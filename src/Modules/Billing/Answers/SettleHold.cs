@@ -3,29 +3,45 @@ using VoicePlatform.Contracts.Billing;
 
 namespace VoicePlatform.Billing.Answers;
 
-internal sealed class SettleHoldHandler(LedgerPostings ledger, RateCards cards) : IRequestHandler<SettleHold, Result<Charge>>
+internal sealed partial class SettleHoldHandler(LedgerPostings ledger, RateCards cards, IMediator mediator, ILogger<SettleHoldHandler> log) : IRequestHandler<SettleHold, Result<Charge>>
 {
     public async Task<Result<Charge>> Handle(SettleHold request, CancellationToken cancellationToken)
     {
-        if (await cards.OfSubjectAsync(request.TenantId, request.SubjectId, cancellationToken) is not { } card)
+        if (await cards.OfSubjectAsync(request.TenantId, request.SubjectId, request.Used.Select(m => m.Number), cancellationToken) is not { } card)
         {
             return new Charge(null, 0, []);
         }
 
-        var used = card.Cost(request.Used);
-        if (!used.IsOk)
+        var (used, isCut) = card.Bear(request.Used);
+
+        // What has no price must not keep a conversation from its end: it costs nothing, and the charge says so.
+        var unpriced = used.Unpriced;
+        object metadata = unpriced.Count == 0 ? new { } : new { unpriced };
+        if (unpriced.Count > 0)
         {
-            return used.Error;
+            Unpriced(log, card.Id, string.Join(", ", unpriced), request.SubjectId);
         }
 
-        var posted = await ledger.SettleHoldAsync(request.TenantId, request.SubjectId, new { }, Line.Of(used.Value.Lines), cancellationToken);
+        var posted = await ledger.SettleHoldAsync(request.TenantId, request.SubjectId, metadata, Line.Of(used.Lines), cancellationToken);
         if (!posted.IsOk)
         {
             return posted.Error;
         }
 
+        if (isCut && posted.Value is { Replayed: false })
+        {
+            var noted = await mediator.Send(new NoteDifference(new("charge_cut", request.SubjectId, request.TenantId, used.Amount, null)), cancellationToken);
+            if (!noted.IsOk)
+            {
+                return noted.Error;
+            }
+        }
+
         // Who asks again is told what was charged, whatever he says now was used.
-        var charged = posted.Value is { Replayed: true } first ? await ledger.ChargedAsync(first.TransactionId, cancellationToken) : used.Value.Lines;
+        var charged = posted.Value is { Replayed: true } first ? await ledger.ChargedAsync(first.TransactionId, cancellationToken) : used.Lines;
         return new Charge(posted.Value?.TransactionId, charged.Sum(l => l.Amount), charged);
     }
+
+    [LoggerMessage(LogLevel.Warning, "Rate card {Card} has no price for {Components}, which {SubjectId} used: it costs nothing")]
+    private static partial void Unpriced(ILogger log, string card, string components, string subjectId);
 }

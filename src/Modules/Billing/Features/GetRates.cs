@@ -16,11 +16,11 @@ internal static class GetRates
     /// <param name="Coming">In the order in which they come into force.</param>
     public sealed record Response(RateCardView InForce, IReadOnlyList<RateCardView> Coming);
 
-    internal sealed class Handler(RateCards cards) : IRequestHandler<Query, Result<Response>>
+    internal sealed class Handler(RateCards cards, TimeProvider clock) : IRequestHandler<Query, Result<Response>>
     {
         public async Task<Result<Response>> Handle(Query request, CancellationToken cancellationToken)
         {
-            var inForce = await cards.InForceAsync(request.TenantId, cancellationToken);
+            var inForce = await cards.InForceAsync(request.TenantId, clock.GetUtcNow(), null, cancellationToken);
             var coming = await cards.ComingAsync(request.TenantId, cancellationToken);
             return new Response(RateCardView.Of(inForce), [.. coming.Select(RateCardView.Of)]);
         }

@@ -36,8 +36,8 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
     private const string HasNoReversal = "VP409";
     private const string HasExpired = "VP410";
 
-    // The tenant's line, and one for each component and what was not collected.
-    private const int LinesOfReversal = RateCards.MaxComponents + 2;
+    // The tenant's line, one for each component by whosever key, and what was not collected.
+    private static readonly int LinesOfReversal = (Components.All.Count * 2) + 2;
 
     public async Task OpenAsync(string tenantId, CancellationToken ct)
     {
@@ -76,11 +76,25 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
             tenantId, "SELECT * FROM billing.settle_hold($1, $2, $3, $4, $5, $6, $7)", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Jsonb(metadata), Jsonb(WithIds(lines)), NewEntryIds(3), Amount(alerts.Threshold));
 
+    /// <summary>Gives the subject's hold back whole. Replayed: it was over, and stays as it is. The posting is null when the subject never had one.</summary>
+    /// <param name="status">released or expired.</param>
+    /// <param name="metadata">Says why.</param>
+    public Task<Result<Posting?>> ReleaseHoldAsync(string tenantId, string subjectId, string status, object metadata, CancellationToken ct) =>
+        CallAsync(
+            tenantId, "SELECT * FROM billing.release_hold($1, $2, $3, $4, $5, $6)", ct,
+            Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Text(status), Jsonb(metadata), NewEntryIds(2));
+
     /// <summary>Charges what was learnt after the subject's hold had ended. The posting is null when it never had one.</summary>
     public Task<Result<Posting?>> ChargeLateAsync(string tenantId, string subjectId, string key, IReadOnlyList<Line> lines, CancellationToken ct) =>
         CallAsync(
             tenantId, "SELECT * FROM billing.charge_late($1, $2, $3, $4, $5, $6, $7)", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Text(key), Jsonb(WithIds(lines)), NewEntryIds(2), Amount(alerts.Threshold));
+
+    /// <summary>Charges what no hold is for, once a key.</summary>
+    public Task<Result<Posting?>> ChargeAsync(string tenantId, string key, object metadata, IReadOnlyList<Line> lines, CancellationToken ct) =>
+        CallAsync(
+            tenantId, "SELECT * FROM billing.charge($1, $2, $3, $4, $5, $6, $7)", ct,
+            Text(NewId(Ids.Transaction)), Text(tenantId), Text(key), Jsonb(metadata), Jsonb(WithIds(lines)), NewEntryIds(2), Amount(alerts.Threshold));
 
     /// <summary>Takes back what is left of a grant whose time is over, as far as it is not held. Null: there was nothing to do.</summary>
     public async Task<Expiry?> ExpireAsync(string tenantId, string grant, CancellationToken ct)

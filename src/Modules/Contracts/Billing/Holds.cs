@@ -1,7 +1,14 @@
 namespace VoicePlatform.Contracts.Billing;
 
 /// <summary>Something measured, to be priced by the rate card in force when the subject was accepted.</summary>
-public sealed record Measured(string Component, string Unit, long Quantity);
+public sealed record Measured(string Component, string Unit, long Quantity)
+{
+    /// <summary>The number that its price goes by, in E.164: the one that is called. Null: it has no price by number.</summary>
+    public string? Number { get; init; }
+
+    /// <summary>Used by the tenant's own key at a provider, whom the tenant pays.</summary>
+    public bool OwnKey { get; init; }
+}
 
 /// <summary>Reserves what the given use would cost. Refused with payment_required when credits or a budget do not cover it. One per subject.</summary>
 /// <param name="AssistantId">Whose budgets it counts for, beside the tenant's own.</param>
@@ -39,10 +46,15 @@ public sealed record ChargeLateUse(string TenantId, string SubjectId, IReadOnlyL
 public sealed record Charge(string? TransactionId, long Cost, IReadOnlyList<ChargeLine> Lines);
 
 /// <summary>One priced line: amount = rate × quantity ÷ per, in micro-credits, rounded half up.</summary>
+/// <param name="Component">With the prefix of the number whose price it is ("telephony_outbound:+4915"), and "llm_input:own_key" where a key of the tenant's was used.</param>
 public sealed record ChargeLine(string Component, long Quantity, string Unit, long Rate, long Per, string RateCard, long Amount);
 
 /// <summary>What the given use would cost if it were accepted now, by the same rules as a charge. Nothing is held.</summary>
 public sealed record PriceUse(string TenantId, IReadOnlyList<Measured> Used) : IRequest<Result<PricedUse>>;
 
 /// <param name="Amount">Micro-credits: the sum of the lines.</param>
-public sealed record PricedUse(string RateCard, long Amount, IReadOnlyList<ChargeLine> Lines);
+public sealed record PricedUse(string RateCard, long Amount, IReadOnlyList<ChargeLine> Lines)
+{
+    /// <summary>Components that were used and have no price on the card: they cost nothing.</summary>
+    public IReadOnlyList<string> Unpriced { get; init; } = [];
+}

@@ -54,6 +54,9 @@ public sealed record UsageTotal(string Component, string Provider, string Model,
     /// <summary>Generated ahead and thrown away, since the caller went on speaking: kept apart, and not charged.</summary>
     public bool Discarded { get; init; }
 
+    /// <summary>By the tenant's own key at the provider, whom the tenant pays.</summary>
+    public bool OwnKey { get; init; }
+
     /// <summary>As the provider says; null where it says nothing.</summary>
     public long? Reported { get; init; }
 
@@ -62,7 +65,7 @@ public sealed record UsageTotal(string Component, string Provider, string Model,
 
     /// <summary>What is one running total.</summary>
     [JsonIgnore]
-    public (int Turn, bool Discarded, string Component, string Provider, string Model) Key => (Turn, Discarded, Component, Provider, Model);
+    public (int Turn, bool Discarded, string Component, string Provider, string Model, bool OwnKey) Key => (Turn, Discarded, Component, Provider, Model, OwnKey);
 
     /// <summary>Both together, as one total.</summary>
     public UsageTotal Plus(UsageTotal? other) => other is null ? this : this with

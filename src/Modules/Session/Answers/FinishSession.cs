@@ -86,7 +86,7 @@ internal sealed class FinishSessionHandler(
         session.EndedReason,
         metadata = Json.Read<JsonElement>(session.Metadata),
         transcript = lines.Select(l => new { l.Speaker, l.Text, l.StartedAt, l.EndedAt, l.Interrupted, l.Turn }),
-        usage = usage.Select(u => new { u.Component, u.Provider, u.Model, u.Unit, u.Quantity, u.Reported, u.Measured }),
+        usage = usage.Select(u => new { u.Component, u.Provider, u.Model, u.Unit, u.Quantity, u.Reported, u.Measured, u.OwnKey }),
         cost = new
         {
             amount = charge.Cost,

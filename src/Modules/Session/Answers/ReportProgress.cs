@@ -61,7 +61,8 @@ internal sealed class ReportProgressHandler(IMediator mediator, ILogger<ReportPr
                   started_at = CASE WHEN @CallerPresent AND s.status = 'created' THEN greatest(s.created_at, @at) ELSE s.started_at END,
                   status = CASE WHEN @CallerPresent AND s.status = 'created' THEN 'active' ELSE s.status END
                 FROM before WHERE s.id = before.id
-                RETURNING s.tenant_id, s.hold_subject, s.status, s.started_at, s.text_only, s.max_duration_s, s.call_id, s.phone->>'direction' AS direction, s.is_recorded, s.is_test,
+                RETURNING s.tenant_id, s.hold_subject, s.status, s.started_at, s.text_only, s.max_duration_s, s.call_id,
+                  s.phone->>'direction' AS direction, s.phone->>'to_number' AS number, s.is_recorded, s.is_test,
                   before.status = 'created' AND s.status = 'active' AS has_started
                 """,
                 new { report.SessionId, report.CallerPresent, at }, unit.Transaction, cancellationToken: cancellationToken));
@@ -136,11 +137,12 @@ internal sealed class ReportProgressHandler(IMediator mediator, ILogger<ReportPr
             public int MaxDurationS { get; init; }
             public string? CallId { get; init; }
             public string? Direction { get; init; }
+            public string? Number { get; init; }
             public bool IsRecorded { get; init; }
             public bool HasStarted { get; init; }
             public bool IsTest { get; init; }
 
-            public Channel Channel => new(TextOnly, Direction is null ? null : Enum.Parse<CallDirection>(Direction, ignoreCase: true), IsRecorded);
+            public Channel Channel => new(TextOnly, Direction is null ? null : Enum.Parse<CallDirection>(Direction, ignoreCase: true), IsRecorded, Number);
         }
     }
 }

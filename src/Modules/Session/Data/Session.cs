@@ -61,7 +61,7 @@ internal sealed class Session
 
     public PhoneCall? PhoneCall => Phone is null ? null : Json.Read<PhoneCall>(Phone);
 
-    public Channel Channel => new(TextOnly, PhoneCall?.Direction, IsRecorded);
+    public Channel Channel => new(TextOnly, PhoneCall?.Direction, IsRecorded, PhoneCall?.ToNumber);
 
     public static Session Open(Caller caller, NewSession start, AssistantVersion assistant, string identity, DateTimeOffset now)
     {

@@ -28,8 +28,9 @@ internal sealed record StoredUsage
     public long Quantity { get; init; }
     public long? Reported { get; init; }
     public long Measured { get; init; }
+    public bool OwnKey { get; init; }
 
-    public UsageTotal ToTotal() => new(Component, Provider, Model, Unit, Quantity) { Reported = Reported, Measured = Measured };
+    public UsageTotal ToTotal() => new(Component, Provider, Model, Unit, Quantity) { Reported = Reported, Measured = Measured, OwnKey = OwnKey };
 }
 
 /// <summary>What is appended to a session while it runs. Telling a thing twice changes nothing.</summary>
@@ -70,12 +71,12 @@ internal static class Transcript
             Add(
                 batch,
                 """
-                INSERT INTO session.usage AS u (session_id, turn, discarded, component, provider, model, unit, quantity, reported, measured)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-                ON CONFLICT (session_id, turn, discarded, component, provider, model) DO UPDATE SET
+                INSERT INTO session.usage AS u (session_id, turn, discarded, component, provider, model, own_key, unit, quantity, reported, measured)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                ON CONFLICT (session_id, turn, discarded, component, provider, model, own_key) DO UPDATE SET
                   quantity = greatest(u.quantity, excluded.quantity), reported = greatest(u.reported, excluded.reported), measured = greatest(u.measured, excluded.measured)
                 """,
-                sessionId, u.Turn, u.Discarded, u.Component, u.Provider, u.Model, u.Unit, u.Quantity, u.Reported, u.Measured);
+                sessionId, u.Turn, u.Discarded, u.Component, u.Provider, u.Model, u.OwnKey, u.Unit, u.Quantity, u.Reported, u.Measured);
         }
 
         foreach (var n in notes)
@@ -101,8 +102,9 @@ internal static class Transcript
     public static async Task<List<StoredUsage>> UsageAsync(this UnitOfWork unit, string sessionId, CancellationToken ct) =>
         (await (await unit.OpenAsync(ct)).QueryAsync<StoredUsage>(new(
             """
-            SELECT component, provider, model, unit, sum(quantity)::bigint AS quantity, sum(reported)::bigint AS reported, sum(measured)::bigint AS measured
-            FROM session.usage WHERE session_id = @sessionId AND NOT discarded GROUP BY component, provider, model, unit ORDER BY component, provider, model
+            SELECT component, provider, model, own_key, unit, sum(quantity)::bigint AS quantity, sum(reported)::bigint AS reported, sum(measured)::bigint AS measured
+            FROM session.usage WHERE session_id = @sessionId AND NOT discarded
+            GROUP BY component, provider, model, own_key, unit ORDER BY component, provider, model, own_key
             """,
             new { sessionId }, unit.Transaction, cancellationToken: ct))).ToList();
 

@@ -39,6 +39,9 @@ internal static class GetUsage
         /// <summary>Generated ahead and thrown away, since the caller went on speaking; not charged.</summary>
         public bool Discarded { get; init; }
 
+        /// <summary>By the tenant's own key at the provider: charged less, as its rate card says.</summary>
+        public bool OwnKey { get; init; }
+
         /// <summary>With by_turn: which turn; 0 is what belongs to none, such as listening; below 0 are analyses after the end, -1 the first.</summary>
         [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
         public int? Turn { get; init; }
@@ -57,11 +60,11 @@ internal static class GetUsage
 
             var rows = await connection.QueryAsync<Item>(new(
                 $"""
-                SELECT {(request.ByTurn ? "turn," : "")} component, provider, model, unit, discarded,
+                SELECT {(request.ByTurn ? "turn," : "")} component, provider, model, unit, discarded, own_key,
                   sum(quantity)::bigint AS quantity, sum(reported)::bigint AS reported, sum(measured)::bigint AS measured
                 FROM session.usage WHERE session_id = @SessionId
-                GROUP BY {(request.ByTurn ? "turn," : "")} component, provider, model, unit, discarded
-                ORDER BY {(request.ByTurn ? "turn," : "")} discarded, component, provider, model
+                GROUP BY {(request.ByTurn ? "turn," : "")} component, provider, model, unit, discarded, own_key
+                ORDER BY {(request.ByTurn ? "turn," : "")} discarded, component, provider, model, own_key
                 """,
                 request, cancellationToken: cancellationToken));
             return new Response(rows.ToList());

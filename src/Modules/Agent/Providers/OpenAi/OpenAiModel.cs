@@ -15,12 +15,14 @@ namespace VoicePlatform.Agent.Providers.OpenAi;
 internal sealed class OpenAiModel : ILanguageModel
 {
     private readonly ChatClient _client;
+    private readonly bool _ownKey;
 
     /// <param name="provider">The name in descriptors and usage: openai, ollama.</param>
     /// <param name="baseUrl">With /v1 at its end.</param>
-    public OpenAiModel(string provider, string model, Uri baseUrl, string apiKey, TimeSpan timeout)
+    /// <param name="ownKey">The key is the tenant's, and so is the provider's bill.</param>
+    public OpenAiModel(string provider, string model, Uri baseUrl, string apiKey, TimeSpan timeout, bool ownKey = false)
     {
-        (Provider, Model) = (provider, model);
+        (Provider, Model, _ownKey) = (provider, model, ownKey);
         _client = new ChatClient(model, new ApiKeyCredential(apiKey), new OpenAIClientOptions
         {
             Endpoint = baseUrl,
@@ -148,9 +150,9 @@ internal sealed class OpenAiModel : ILanguageModel
     }
 
     private Generated.Used Reported(string component, long tokens, long measured) =>
-        new(new UsageTotal(component, Provider, Model, "token", tokens) { Reported = tokens, Measured = measured });
+        new(new UsageTotal(component, Provider, Model, "token", tokens) { Reported = tokens, Measured = measured, OwnKey = _ownKey });
 
-    private UsageTotal Measured(string component, long tokens) => new(component, Provider, Model, "token", tokens);
+    private UsageTotal Measured(string component, long tokens) => new(component, Provider, Model, "token", tokens) { OwnKey = _ownKey };
 
     // What models of today make of a text on the average.
     private static long Tokens(long characters) => (characters + 3) / 4;
