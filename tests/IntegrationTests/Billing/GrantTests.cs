@@ -275,6 +275,7 @@ internal sealed class GrantTests
     [TestCase("\"amount\": 5, \"kind\": \"promotional\", \"expires_at\": \"soon\"", "expires_at", 422)]
     [TestCase("\"amount\": 5, \"expires_at\": \"2030-01-01T00:00:00Z\"", "expires_at", 422)]
     [TestCase("\"amount\": 5, \"kind\": \"paid\", \"expires_at\": \"2030-01-01T00:00:00Z\"", "expires_at", 422)]
+    [OnSharedHost]
     public async Task A_top_up_that_cannot_be_is_refused_by_field(string part, string field, int status)
     {
         var refused = await _books.AsOperatorAsync(HttpMethod.Post, "/v1/billing/topups", $$"""{"tenant_id": "{{_books.Tenant.TenantId}}", "external_reference": "x", {{part}}}""");
