@@ -16,6 +16,7 @@ internal sealed partial class Failures(ILogger<Failures> log) : IExceptionHandle
     {
         var (status, error) = exception switch
         {
+            BadHttpRequestException { InnerException: JsonException json } when Impossible(json) is { } impossible => (StatusCodes.Status422UnprocessableEntity, impossible),
             BadHttpRequestException bad => (bad.StatusCode, Unreadable(bad)),
             OperationCanceledException when httpContext.RequestAborted.IsCancellationRequested => (StatusCodes.Status499ClientClosedRequest, Internal),
             _ when IsUnstorable(exception) => (StatusCodes.Status422UnprocessableEntity, Unstorable),
@@ -60,28 +61,43 @@ internal sealed partial class Failures(ILogger<Failures> log) : IExceptionHandle
 
     private static Error Unreadable(BadHttpRequestException bad)
     {
-        if (bad.InnerException is not JsonException json)
+        if (bad.InnerException is JsonException)
         {
-            if (Parameter().Match(bad.Message) is { Success: true } parameter)
-            {
-                var named = parameter.Groups["name"].Value;
-                return new Error(ErrorKind.Malformed, "request.malformed", $"'{named}' cannot be read.") { Fields = [new(named, "wrong_type", "Not of the right type.")] };
-            }
-
-            return new Error(ErrorKind.Malformed, bad.StatusCode == StatusCodes.Status413PayloadTooLarge ? "request.too_large" : "request.malformed", bad.Message);
+            return new Error(ErrorKind.Malformed, "request.malformed", "The body is not JSON that can be read.");
         }
 
+        if (Parameter().Match(bad.Message) is { Success: true } parameter)
+        {
+            var named = parameter.Groups["name"].Value;
+            return new Error(ErrorKind.Malformed, "request.malformed", $"'{named}' cannot be read.") { Fields = [new(named, "wrong_type", "Not of the right type.")] };
+        }
+
+        return new Error(ErrorKind.Malformed, bad.StatusCode == StatusCodes.Status413PayloadTooLarge ? "request.too_large" : "request.malformed", bad.Message);
+    }
+
+    /// <summary>The body is JSON, and a field of it is none of the request's, or not of its type. Null when it is no JSON, or no object at all.</summary>
+    private static Error? Impossible(JsonException json)
+    {
         var field = (json.Path ?? "$").TrimStart('$', '.');
+        if (json.InnerException is JsonException)
+        {
+            return null;
+        }
+
         if (json.Message.Contains("could not be mapped", StringComparison.Ordinal))
         {
             var name = json.Message.Split('\'') is [_, var quoted, ..] ? quoted : field;
-            return new Error(ErrorKind.Malformed, "request.malformed", $"'{name}' is not a field of this request.") { Fields = [new(name, "unknown_field", "Not a field of this request.")] };
+            return Error.Field(name, "unknown_field", $"'{name}' is not a field of this request.");
         }
 
-        return new Error(ErrorKind.Malformed, "request.malformed", field.Length == 0 ? "The body is not JSON that can be read." : $"'{field}' is not of the right type.")
+        if (json.Message.Contains("missing required", StringComparison.Ordinal))
         {
-            Fields = field.Length == 0 ? [] : [new(field, "wrong_type", "Not of the right type.")],
-        };
+            // The message names the type first and then what it lacks.
+            var missing = json.Message.Split('\'')[^2];
+            return Error.Field(field.Length == 0 ? missing : $"{field}.{missing}", "required", $"'{missing}' is needed.");
+        }
+
+        return field.Length == 0 ? null : Error.Field(field, "wrong_type", $"'{field}' is not of the right type.");
     }
 
     [GeneratedRegex("parameter \"(\\S+ )?(?<name>[a-z_]+)\"", RegexOptions.ExplicitCapture)]

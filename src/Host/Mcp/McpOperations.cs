@@ -55,6 +55,7 @@ internal static class McpOperations
         new("end_call", "Ends a call that is queued, rings or runs.", HttpMethod.Post, "/v1/calls/{call_id}/end", Schema(["call_id"], ("call_id", "string", "The call's id.")), false, []),
         Read("get_call_transcript", "Reads what was said on a call.", "/v1/calls/{call_id}/transcript", []),
         Read("list_sessions", "Lists conversations of every kind, newest first.", "/v1/sessions", Paging),
+        Read("get_call_analysis", "Reads what was found out about a call when it was over: summary, success, fields.", "/v1/calls/{call_id}/analysis", []),
         Read("get_session_transcript", "Reads what was said in a conversation.", "/v1/sessions/{session_id}/transcript", []),
         Read("get_balance", "Reads the tenant's credits: posted, held and available, in micro-credits. Needs a key with the scope finance.", "/v1/billing/balance", []),
         Read("list_transactions", "Lists ledger transactions, newest first. Needs a key with the scope finance.", "/v1/billing/transactions", Paging),

@@ -19,6 +19,7 @@ public static class BillingModule
         builder.Services.AddScoped<Reconciliation>();
         builder.Services.AddScoped<IScheduledJob, ReconcileDaily>();
         builder.Services.AddScoped<IScheduledJob, ExpireGrants>();
+        builder.Services.AddScoped<IScheduledJob, ExpireHolds>();
         builder.Services.AddScoped<IScheduledJob, ChargeNumbers>();
         builder.Services.AddSingleton(new SignupCredits(
             builder.Configuration.GetValue<long?>("BILLING_SIGNUP_CREDITS") ?? (builder.Environment.IsDevelopment() ? 1000 : 0)));
@@ -79,6 +80,7 @@ public static class BillingModule
         TopUp.Map(operating);
         SetCreditLimit.Map(operating);
         ReverseTransaction.Map(operating);
+        ReleaseHold.Map(operating);
         CreateRateCard.Map(operating);
         GetTrialBalance.Map(operating);
         GetReconciliation.Map(operating);

@@ -21,13 +21,22 @@ internal static class Pricing
     /// </summary>
     public static readonly TimeSpan Lead = TimeSpan.FromSeconds(20);
 
+    private const int FirstSlices = 2;
+
     // What a talkative minute uses: enough that a slice is rarely too small, little enough that few credits lie idle.
     private const int CharactersASlice = 900;
     private const int InputTokensASlice = 12_000;
     private const int OutputTokensASlice = 600;
     private const int MessagesAhead = 5;
 
-    public static IReadOnlyList<Measured> FirstHold(Channel channel) => Ahead(channel, [], channel.TextOnly ? TimeSpan.Zero : Slice);
+    public static IReadOnlyList<Measured> FirstHold(Channel channel) => Ahead(channel, [], channel.TextOnly ? TimeSpan.Zero : Slice * (FirstSlices - 1));
+
+    /// <summary>How long from its beginning a conversation is covered by the hold that it begins with; null: to its end.</summary>
+    /// <param name="longest">It can last no longer.</param>
+    public static TimeSpan? FirstCover(TimeSpan longest) => CoverOf(FirstSlices, longest);
+
+    /// <summary>The same once as many slices are held.</summary>
+    public static TimeSpan? CoverOf(double slices, TimeSpan longest) => Slice * slices < longest ? Slice * slices : null;
 
     /// <summary>What was used, and one slice more.</summary>
     public static IReadOnlyList<Measured> Ahead(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed)

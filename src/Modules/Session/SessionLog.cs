@@ -8,6 +8,9 @@ internal static partial class SessionLog
     [LoggerMessage(LogLevel.Information, "Session {SessionId} ended: {Reason}, {DurationSeconds} s")]
     public static partial void Ended(ILogger logger, string sessionId, string reason, double durationSeconds);
 
+    [LoggerMessage(LogLevel.Warning, "Session {SessionId} is not covered any longer and ends: {Reason}")]
+    public static partial void NotCovered(ILogger logger, string sessionId, string reason);
+
     [LoggerMessage(LogLevel.Warning, "A LiveKit webhook was refused: {Refusal}")]
     public static partial void WebhookRefused(ILogger logger, string refusal);
 

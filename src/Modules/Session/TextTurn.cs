@@ -9,5 +9,5 @@ internal sealed record TextTurn(string SessionId, string? Text) : IRequest<Resul
     }
 }
 
-/// <param name="Ended">The assistant ended the conversation with this answer.</param>
+/// <param name="Ended">The conversation is over: the assistant ended it with this answer, or somebody else did while it was made.</param>
 internal sealed record TextReply(string Text, int Turn, bool Ended);

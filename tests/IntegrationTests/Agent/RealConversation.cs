@@ -171,7 +171,7 @@ internal sealed class RealConversation : IMediator, IAsyncDisposable
                     Notes.AddRange(report.Notes.Select(n => n.Kind));
                 }
 
-                return Result<Continuation>.Ok(Continuation.GoOn);
+                return Result<ReportAnswer>.Ok(new ReportAnswer(Continuation.GoOn));
             case FinishSession finish:
                 _finished.TrySetResult(finish.Reason);
                 return Result<Done>.Ok(default(Done)!);

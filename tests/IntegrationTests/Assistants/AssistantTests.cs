@@ -11,7 +11,7 @@ internal sealed class AssistantTests
     [SetUp]
     public async Task SetUpAsync()
     {
-        _host = await TestHost.StartAsync();
+        _host = await TestHost.SharedAsync();
         _tenant = await _host.SignUpAsync();
     }
 

@@ -156,10 +156,10 @@ internal sealed class BalanceAlertTests
 
     [TestCase("""{"low_balance": -1}""", "low_balance", 422)]
     [TestCase("""{"low_balance": 1000000000000001}""", "low_balance", 422)]
-    [TestCase("""{"low_balance": 1.5}""", "low_balance", 400)]
-    [TestCase("""{"low_balance": "5"}""", "low_balance", 400)]
+    [TestCase("""{"low_balance": 1.5}""", "low_balance", 422)]
+    [TestCase("""{"low_balance": "5"}""", "low_balance", 422)]
     [TestCase("""{"email": "nobody"}""", "email", 422)]
-    [TestCase("""{"low_balance": 5, "currency": "EUR"}""", "currency", 400)]
+    [TestCase("""{"low_balance": 5, "currency": "EUR"}""", "currency", 422)]
     public async Task An_alert_that_cannot_be_is_refused_by_field(string body, string field, int status)
     {
         var refused = await SetAsync(body);

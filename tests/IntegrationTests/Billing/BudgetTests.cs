@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json.Nodes;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
+using VoicePlatform.Contracts.Billing;
 using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.IntegrationTests.Calls;
 using VoicePlatform.IntegrationTests.Support;
@@ -56,6 +57,29 @@ internal sealed class BudgetTests
         Assert.That((await PutAsync()).Body!["budgets"]!.AsArray(), Is.Empty);
         Assert.That((await _books.Tenant.GetAsync("/v1/audit?action=billing.budgets_set")).Body!["data"]!.AsArray(), Has.Count.EqualTo(2));
         await _books.AssertSoundAsync();
+    }
+
+    [Test]
+    public async Task A_late_charge_counts_and_one_that_is_reversed_is_no_longer_spent()
+    {
+        await PutAsync((null, "day", 1_000_000), (_assistant, "month", 1_000_000));
+        var session = await StartAsync();
+        await _books.SayAsync(session, 1);
+        await _books.EndAsync(session);
+        await using (var scope = _books.Host.Services.CreateAsyncScope())
+        {
+            var late = await scope.ServiceProvider.GetRequiredService<IMediator>().Send(
+                new ChargeLateUse(_books.Tenant.TenantId, session, BareLedger.Messages(1), BareLedger.Messages(3)));
+            Assert.That(late.Value.Cost, Is.EqualTo(2 * Message));
+        }
+
+        Assert.That((await BudgetsAsync()).Select(b => b.Spent), Is.All.EqualTo(3 * Message));
+        var adjustment = (await _books.TransactionAsync("adjustment", session))["id"]!.GetValue<string>();
+        Assert.That((await _books.ReverseAsync(adjustment)).Get<long>("amount"), Is.EqualTo(2 * Message));
+        Assert.That((await BudgetsAsync()).Select(b => (b.Spent, b.Remaining)), Is.All.EqualTo((Message, 1_000_000 - Message)));
+        Assert.That((await _books.ReverseAsync(adjustment)).Code, Is.EqualTo("billing.already_reversed"));
+        Assert.That((await BudgetsAsync()).Select(b => b.Spent), Is.All.EqualTo(Message), "Once.");
+        await AssertCountedAsync();
     }
 
     [TestCase("day")]
@@ -174,7 +198,7 @@ internal sealed class BudgetTests
             await using var scope = _books.Host.Services.CreateAsyncScope();
             var told = await scope.ServiceProvider.GetRequiredService<IMediator>().Send(
                 new ReportProgress(session, [], [], [new("llm_input", "local", "script", "token", tokens)], [], CallerPresent: true));
-            return told.Value;
+            return told.Value.Continuation;
         }
     }
 
@@ -277,10 +301,10 @@ internal sealed class BudgetTests
     [TestCase("""{"budgets": [{"per": "day", "amount": 1, "assistant_id": "nonsense"}]}""", "budgets[0].assistant_id", 422)]
     [TestCase("""{"budgets": [{"per": "day", "amount": 1, "assistant_id": "{mine}"}, {"per": "day", "amount": 1, "assistant_id": "{theirs}"}]}""", "budgets[1].assistant_id", 422)]
     [TestCase("""{"budgets": [{"per": "day", "amount": 1, "assistant_id": "{deleted}"}]}""", "budgets[0].assistant_id", 422)]
-    [TestCase("""{"budgets": [{"per": "week", "amount": 1}]}""", "budgets[0].per", 400)]
-    [TestCase("""{"budgets": [{"per": "day", "amount": 1.5}]}""", "budgets[0].amount", 400)]
-    [TestCase("""{"budgets": [{"per": "day", "amount": "1"}]}""", "budgets[0].amount", 400)]
-    [TestCase("""{"budgets": [{"per": "day", "amount": 1, "currency": "EUR"}]}""", "currency", 400)]
+    [TestCase("""{"budgets": [{"per": "week", "amount": 1}]}""", "budgets[0].per", 422)]
+    [TestCase("""{"budgets": [{"per": "day", "amount": 1.5}]}""", "budgets[0].amount", 422)]
+    [TestCase("""{"budgets": [{"per": "day", "amount": "1"}]}""", "budgets[0].amount", 422)]
+    [TestCase("""{"budgets": [{"per": "day", "amount": 1, "currency": "EUR"}]}""", "currency", 422)]
     public async Task A_budget_that_cannot_be_is_refused_by_field(string body, string field, int status)
     {
         await PutAsync((null, "day", 77));

@@ -108,6 +108,52 @@ internal sealed class GrantTests
         }
     }
 
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task What_is_held_is_left_of_the_grant_that_its_charge_will_draw_from(bool expiresFirst)
+    {
+        await _books.TopUpAsync(Hold);
+        var grant = await GrantAsync(Hold, TimeSpan.FromDays(2));
+        var session = await _books.Tenant.StartTextSessionAsync(await _books.Tenant.CreateAssistantAsync());
+        await ExpireAsync(grant);
+        if (expiresFirst)
+        {
+            await _books.Host.RunJobAsync(Job);
+            Assert.That(await _books.Tenant.BalanceAsync(), Is.EqualTo((Hold, Hold)), "The conversation may use all of it.");
+        }
+
+        await _books.SayAsync(session, 3);
+        await _books.EndAsync(session);
+        await _books.Host.RunJobAsync(Job);
+
+        Assert.That(await _books.Tenant.BalanceAsync(), Is.EqualTo((Hold, 0L)), "What was bought is all there.");
+        var found = (await GrantsAsync()).Single();
+        Assert.That((Of(found, "remaining"), Of(found, "expired")), Is.EqualTo((0L, Hold - 30_000)));
+        await _books.AssertSoundAsync();
+    }
+
+    [Test]
+    public async Task Holds_keep_the_grants_that_are_drawn_first_and_the_others_expire()
+    {
+        await _books.TopUpAsync(1_000_000);
+        var (first, second, third) = (await GrantAsync(50_000, TimeSpan.FromDays(1)), await GrantAsync(10_000, TimeSpan.FromDays(2)), await GrantAsync(20_000, TimeSpan.FromDays(3)));
+        var session = await _books.Tenant.StartTextSessionAsync(await _books.Tenant.CreateAssistantAsync());
+        await ExpireAsync(third, 1);
+        await ExpireAsync(second, 2);
+        await ExpireAsync(first, 3);
+
+        await _books.Host.RunJobAsync(Job);
+        Assert.That(await RemainingAsync(first, second, third), Is.EqualTo(new[] { 50_000L, Hold - 50_000, 0 }));
+        await _books.SayAsync(session, 1);
+        await _books.EndAsync(session);
+        Assert.That(await RemainingAsync(first, second, third), Is.EqualTo(new[] { 40_000L, Hold - 50_000, 0 }));
+        await _books.Host.RunJobAsync(Job);
+
+        Assert.That(await RemainingAsync(first, second, third), Is.All.Zero);
+        Assert.That(await _books.Tenant.BalanceAsync(), Is.EqualTo((1_000_000L, 0L)));
+        await _books.AssertSoundAsync();
+    }
+
     [Test]
     public async Task Bought_credits_stay_when_grants_expire_while_conversations_come_and_go()
     {
@@ -163,13 +209,49 @@ internal sealed class GrantTests
         Assert.That(answers.Select(a => (a.Get<string>("kind"), a.Get<string>("transaction_id"))).Distinct().Single().Item1, Is.EqualTo("promotional"));
         Assert.That(await GrantsAsync(), Has.Count.EqualTo(1));
 
-        foreach (var other in new object[] { new { body.tenant_id, body.amount, body.external_reference }, body with { amount = 5_001L } })
+        var never = new { body.tenant_id, body.amount, body.external_reference, body.kind };
+        foreach (var other in new object[] { new { body.tenant_id, body.amount, body.external_reference }, body with { amount = 5_001L }, body with { expires_at = body.expires_at.AddDays(1) }, never })
         {
             var refused = await _books.AsOperatorAsync(HttpMethod.Post, "/v1/billing/topups", other);
             Assert.That((refused.Status, refused.Code), Is.EqualTo((HttpStatusCode.Conflict, "billing.reference_used")));
         }
 
         Assert.That(await _books.Tenant.BalanceAsync(), Is.EqualTo((5_000L, 0L)));
+        Assert.That(answers.Select(a => a.Get<DateTimeOffset>("expires_at")), Is.All.EqualTo((await GrantsAsync()).Single()["expires_at"]!.GetValue<DateTimeOffset>()), "What is kept is told.");
+    }
+
+    [Test]
+    public async Task A_reference_whose_credits_have_expired_is_known_and_books_nothing()
+    {
+        var expires = TimeProvider.System.GetUtcNow().AddSeconds(-30);
+        var grant = await GrantAsync(5_000, TimeSpan.FromDays(1));
+        await _books.Host.SqlAsync("UPDATE billing.grants SET expires_at = $2 WHERE transaction_id = $1", grant, expires);
+        var again = await _books.AsOperatorAsync(HttpMethod.Post, "/v1/billing/topups", new
+        {
+            tenant_id = _books.Tenant.TenantId, amount = 5_000, external_reference = "promo-1", kind = "promotional", expires_at = expires,
+        });
+        Assert.That((again.Status, again.Get<bool>("replayed"), again.Get<string>("transaction_id")), Is.EqualTo((HttpStatusCode.Created, true, grant)));
+        Assert.That(await _books.Tenant.BalanceAsync(), Is.EqualTo((5_000L, 0L)));
+    }
+
+    [Test]
+    public async Task No_account_is_filled_beyond_what_sums_can_hold()
+    {
+        // As if a thousand billions had been bought, but for one credit.
+        await _books.Host.SqlAsync(
+            """
+            SELECT (billing.post('txnfull', $1, 'topup', 'full', NULL, '{}',
+              '[{"id": "entfull1", "account": "available", "amount": 999999999999000000}, {"id": "entfull2", "account": "platform:funding", "amount": -999999999999000000}]')).seq
+            """, _books.Tenant.TenantId);
+        foreach (var kind in new[] { "paid", "promotional" })
+        {
+            var refused = await _books.AsOperatorAsync(HttpMethod.Post, "/v1/billing/topups", new { tenant_id = _books.Tenant.TenantId, amount = 1_000_001, external_reference = kind, kind });
+            Assert.That((refused.Status, refused.Fields.Single()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "amount")), refused.Body?.ToJsonString());
+        }
+
+        await _books.TopUpAsync(1_000_000);
+        Assert.That(await _books.Tenant.BalanceAsync(), Is.EqualTo((1_000_000_000_000_000_000L, 0L)));
+        await _books.AssertSoundAsync();
     }
 
     [Test]
@@ -183,14 +265,14 @@ internal sealed class GrantTests
     [TestCase("\"amount\": 0", "amount", 422)]
     [TestCase("\"amount\": -5", "amount", 422)]
     [TestCase("\"amount\": 1000000000000001", "amount", 422)]
-    [TestCase("\"amount\": 1.5", "amount", 400)]
-    [TestCase("\"amount\": \"5\"", "amount", 400)]
-    [TestCase("\"amount\": null", "amount", 400)]
-    [TestCase("\"amount\": 5, \"currency\": \"EUR\"", "currency", 400)]
-    [TestCase("\"amount\": 5, \"kind\": \"gift\"", "kind", 400)]
+    [TestCase("\"amount\": 1.5", "amount", 422)]
+    [TestCase("\"amount\": \"5\"", "amount", 422)]
+    [TestCase("\"amount\": null", "amount", 422)]
+    [TestCase("\"amount\": 5, \"currency\": \"EUR\"", "currency", 422)]
+    [TestCase("\"amount\": 5, \"kind\": \"gift\"", "kind", 422)]
     [TestCase("\"amount\": 5, \"kind\": \"promotional\", \"expires_at\": \"2026-01-01T00:00:00Z\"", "expires_at", 422)]
     [TestCase("\"amount\": 5, \"kind\": \"promotional\", \"expires_at\": \"2099-01-01T00:00:00Z\"", "expires_at", 422)]
-    [TestCase("\"amount\": 5, \"kind\": \"promotional\", \"expires_at\": \"soon\"", "expires_at", 400)]
+    [TestCase("\"amount\": 5, \"kind\": \"promotional\", \"expires_at\": \"soon\"", "expires_at", 422)]
     [TestCase("\"amount\": 5, \"expires_at\": \"2030-01-01T00:00:00Z\"", "expires_at", 422)]
     [TestCase("\"amount\": 5, \"kind\": \"paid\", \"expires_at\": \"2030-01-01T00:00:00Z\"", "expires_at", 422)]
     public async Task A_top_up_that_cannot_be_is_refused_by_field(string part, string field, int status)
@@ -211,7 +293,8 @@ internal sealed class GrantTests
     }
 
     /// <summary>As if its time were over.</summary>
-    private Task<object?> ExpireAsync(string grant) => _books.Host.SqlAsync("UPDATE billing.grants SET expires_at = now() - interval '1 second' WHERE transaction_id = $1", grant);
+    private Task<object?> ExpireAsync(string grant, int secondsAgo = 1) =>
+        _books.Host.SqlAsync("UPDATE billing.grants SET expires_at = now() - make_interval(secs => $2) WHERE transaction_id = $1", grant, (double)secondsAgo);
 
     private async Task<List<JsonNode>> GrantsAsync() => [.. (await _books.Tenant.GetAsync("/v1/billing/grants")).Body!["data"]!.AsArray().Select(g => g!)];
 

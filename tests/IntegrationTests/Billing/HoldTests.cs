@@ -47,6 +47,35 @@ internal sealed class HoldTests
     }
 
     [Test]
+    public async Task What_costs_more_than_a_posting_carries_is_charged_as_far_as_one_does_and_told()
+    {
+        await _ledger.SendAsync(new PlaceHold(Tenant, "ses1", null, BareLedger.Messages(5)));
+        var charge = (await _ledger.SendAsync(new SettleHold(Tenant, "ses1", [.. BareLedger.Messages(3), new("llm_output", "token", long.MaxValue), new("platform", "second", long.MaxValue)]))).Value;
+
+        // By the components' names, until the posting is full.
+        Assert.That(charge.Lines.Select(l => (l.Component, l.Quantity, l.Amount)), Is.EqualTo(new[] { ("llm_output", 833_333_333_333_333L, 1_000_000_000_000_000L) }));
+        Assert.That(charge.Cost, Is.EqualTo(1_000_000_000_000_000L));
+        Assert.That(await _ledger.ScalarAsync<string>("SELECT format('%s %s', available, held) FROM billing.heads"), Is.EqualTo("0 0"), "What the account could bear.");
+        Assert.That(
+            await _ledger.ScalarAsync<long>("SELECT -amount FROM billing.entries WHERE account = 'platform:uncollected'"), Is.EqualTo(charge.Cost - 1_000_000), "The rest was not collected.");
+        Assert.That(await _ledger.ScalarAsync<string>("SELECT format('%s %s', what, charged) FROM billing.differences WHERE subject_id = 'ses1'"), Is.EqualTo($"charge_cut {charge.Cost}"));
+        Assert.That(await _ledger.ScalarAsync<string>("SELECT status FROM billing.holds"), Is.EqualTo("settled"));
+    }
+
+    [Test]
+    public async Task What_is_learnt_late_and_costs_too_much_is_charged_as_far_as_a_posting_carries()
+    {
+        await _ledger.SendAsync(new PlaceHold(Tenant, "ses1", null, BareLedger.Messages(5)));
+        await _ledger.SendAsync(new SettleHold(Tenant, "ses1", BareLedger.Messages(3)));
+        var late = await _ledger.SendAsync(new ChargeLateUse(Tenant, "ses1", BareLedger.Messages(3), BareLedger.Messages(long.MaxValue)));
+
+        Assert.That(late.Value.Lines.Select(l => (l.Quantity, l.Amount)), Is.EqualTo(new[] { (100_000_000_000L - 3, 1_000_000_000_000_000L - 30_000) }));
+        Assert.That(await _ledger.ScalarAsync<string>("SELECT what FROM billing.differences"), Is.EqualTo("charge_cut"));
+        Assert.That((await _ledger.SendAsync(new ChargeLateUse(Tenant, "ses1", BareLedger.Messages(3), BareLedger.Messages(long.MaxValue)))).IsOk, "Again is no mistake.");
+        Assert.That(await _ledger.ScalarAsync<long>("SELECT count(*) FROM billing.transactions WHERE kind = 'adjustment'"), Is.EqualTo(1));
+    }
+
+    [Test]
     public async Task Who_settles_again_is_told_what_was_charged_the_first_time()
     {
         await _ledger.SendAsync(new PlaceHold(Tenant, "ses1", null, BareLedger.Messages(5)));

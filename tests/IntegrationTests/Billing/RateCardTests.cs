@@ -197,7 +197,7 @@ internal sealed class RateCardTests
     public async Task A_card_that_cannot_be_read_is_refused_by_field(string body, string field)
     {
         var refused = await CreateAsync(body);
-        Assert.That((refused.Status, refused.Code, refused.Fields.Single()), Is.EqualTo((HttpStatusCode.BadRequest, "request.malformed", field)));
+        Assert.That((refused.Status, refused.Code, refused.Fields.Single()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "request.invalid", field)));
     }
 
     [Test]
@@ -238,8 +238,8 @@ internal sealed class RateCardTests
         Assert.That((await QuoteAsync(new { kind = "session", direction = "inbound" })).Fields, Is.EqualTo(new[] { "direction" }));
         Assert.That((await QuoteAsync(new { kind = "text", duration_s = 5 })).Fields, Is.EqualTo(new[] { "duration_s" }));
         Assert.That((await QuoteAsync(new { kind = "call", duration_s = -1 })).Fields, Is.EqualTo(new[] { "duration_s" }));
-        Assert.That((await QuoteAsync(new { kind = "fax" })).Status, Is.EqualTo(HttpStatusCode.BadRequest));
-        Assert.That((await QuoteAsync(new { duration_s = 5 })).Status, Is.EqualTo(HttpStatusCode.BadRequest));
+        Assert.That((await QuoteAsync(new { kind = "fax" })).Status, Is.EqualTo(HttpStatusCode.UnprocessableEntity));
+        Assert.That((await QuoteAsync(new { duration_s = 5 })).Status, Is.EqualTo(HttpStatusCode.UnprocessableEntity));
     }
 
     [TestCase("finance", true)]

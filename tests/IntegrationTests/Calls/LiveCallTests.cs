@@ -143,6 +143,34 @@ internal sealed class LiveCallTests
     }
 
     [Test]
+    public async Task A_call_is_analysed_and_its_own_webhook_is_told_after_its_end()
+    {
+        await using var receiver = await WebhookReceiver.StartAsync();
+        var assistant = await _bench.Tenant.CreateAssistantAsync(new
+        {
+            name = "Bistro", llm = new { model = "local/script" },
+            analysis = new
+            {
+                success = "A greeting was returned.", fields = new[] { new { name = "greeting" } },
+                llm = new { model = "local/script", options = new { otherwise = """{"summary":"They greeted each other.","success":true,"success_reason":"Both did.","fields":{"greeting":"Hi."}}""" } },
+            },
+        });
+        var id = await _bench.CallAsync(new { webhook_url = receiver.Url }, assistant: assistant);
+        Assert.That((await _bench.Tenant.GetAsync($"/v1/calls/{id}/analysis")).Code, Is.EqualTo("analysis.not_found"));
+        Assert.That((await _bench.Tenant.PostAsync($"/v1/calls/{id}/analysis")).Code, Is.EqualTo("call.not_over"));
+        await _bench.TalkAsync((await _bench.UntilAsync(id, "in_progress"))["session_id"]!.GetValue<string>());
+
+        var told = new[] { (await receiver.NextAsync()).Json, (await receiver.NextAsync()).Json };
+        Assert.That(told.Select(e => (e["type"]!.GetValue<string>(), e["subject_id"]!.GetValue<string>())), Is.EqualTo(new[] { ("call.completed", id), ("analysis.ready", id) }));
+        Assert.That(told[1]["sequence"]!.GetValue<long>(), Is.GreaterThan(told[0]["sequence"]!.GetValue<long>()));
+        var analysis = (await _bench.Tenant.GetAsync($"/v1/calls/{id}/analysis")).Body!;
+        Assert.That(System.Text.Json.Nodes.JsonNode.DeepEquals(told[1]["data"]!["analysis"], analysis), analysis.ToJsonString());
+        Assert.That((analysis["summary"]!.GetValue<string>(), analysis["fields"]!["greeting"]!.GetValue<string>()), Is.EqualTo(("They greeted each other.", "Hi.")));
+        Assert.That((await _bench.Tenant.PostAsync($"/v1/calls/{id}/analysis", new { success = "The caller said goodbye." })).Status, Is.EqualTo(HttpStatusCode.Accepted));
+        Assert.That((await receiver.NextAsync()).Json["type"]!.GetValue<string>(), Is.EqualTo("analysis.ready"));
+    }
+
+    [Test]
     public async Task Seed_003s_call_is_queued_recorded_and_told_in_its_own_words()
     {
         await using var receiver = await WebhookReceiver.StartAsync();

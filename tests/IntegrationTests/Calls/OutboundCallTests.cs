@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using VoicePlatform.Contracts.Billing;
 using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.IntegrationTests.Support;
 
@@ -178,8 +179,34 @@ internal sealed class OutboundCallTests
         async Task<Continuation> ReportAfterAsync(int seconds)
         {
             await bench.ExecuteAsync($"UPDATE session.sessions SET started_at = now() - interval '{seconds} s' WHERE started_at IS NOT NULL");
-            return (await bench.SendAsync(new ReportProgress(session, [], [], [], [], CallerPresent: true))).Value;
+            return (await bench.SendAsync(new ReportProgress(session, [], [], [], [], CallerPresent: true))).Value.Continuation;
         }
+    }
+
+    [Test]
+    public async Task A_report_is_answered_with_how_long_is_paid_for_and_nothing_is_when_the_hold_is_over()
+    {
+        var id = await _bench.CallAsync(new { max_duration_s = 150 });
+        var session = (await _bench.UntilAsync(id, "in_progress"))["session_id"]!.GetValue<string>();
+        Assert.That((await _bench.SendAsync(new AttendSession(session))).Value.Covered, Is.EqualTo(TimeSpan.FromMinutes(2)), "what the first hold covers");
+        Assert.That(await CoveredAfterAsync(0), Is.EqualTo(60).Within(2));
+        Assert.That(await CoveredAfterAsync(39), Is.EqualTo(21).Within(2));
+        Assert.That(await CoveredAfterAsync(41), Is.EqualTo(79).Within(2), "the next minute, 20 seconds before");
+        Assert.That(await CoveredAfterAsync(102), Is.Null, "its limit and a goodbye: no more can come");
+
+        // The call lost its hold: whoever talks on is not paid.
+        Assert.That((await _bench.SendAsync(new SettleHold(_bench.Tenant.TenantId, id, []))).IsOk);
+        Assert.That(await ReportAsync(), Is.EqualTo(new ReportAnswer(Continuation.OutOfCredits, TimeSpan.Zero)));
+
+        async Task<double?> CoveredAfterAsync(int seconds)
+        {
+            await _bench.ExecuteAsync($"UPDATE session.sessions SET started_at = now() - interval '{seconds} s'");
+            var answer = await ReportAsync();
+            Assert.That(answer.Continuation, Is.EqualTo(Continuation.GoOn));
+            return answer.Covered?.TotalSeconds;
+        }
+
+        async Task<ReportAnswer> ReportAsync() => (await _bench.SendAsync(new ReportProgress(session, [], [], [], [], CallerPresent: true))).Value;
     }
 
     [Test]
@@ -236,15 +263,15 @@ internal sealed class OutboundCallTests
     {
         var id = await _bench.CallAsync();
         var session = (await _bench.UntilAsync(id, "in_progress"))["session_id"]!.GetValue<string>();
-        Assert.That((await _bench.SendAsync(Report(100, 10))).Value, Is.EqualTo(Continuation.GoOn));
+        Assert.That((await _bench.SendAsync(Report(100, 10))).Value.Continuation, Is.EqualTo(Continuation.GoOn));
         var ended = await _bench.Tenant.PostAsync($"/v1/calls/{id}/end");
         var cost = ended.Body!["cost"]!["amount"]!.GetValue<long>();
         var (before, held) = await _bench.Tenant.BalanceAsync();
         Assert.That(held, Is.Zero);
 
         // The agent had more to tell when somebody ended the call; and tells it twice, since the first answer was lost.
-        Assert.That((await _bench.SendAsync(Report(100, 310))).Value, Is.EqualTo(Continuation.Ended));
-        Assert.That((await _bench.SendAsync(Report(100, 310))).Value, Is.EqualTo(Continuation.Ended));
+        Assert.That((await _bench.SendAsync(Report(100, 310))).Value.Continuation, Is.EqualTo(Continuation.Ended));
+        Assert.That((await _bench.SendAsync(Report(100, 310))).Value.Continuation, Is.EqualTo(Continuation.Ended));
 
         // 300 characters at 20 credits a million.
         Assert.That(await _bench.Tenant.BalanceAsync(), Is.EqualTo((before - 6000, 0L)));

@@ -13,7 +13,7 @@ internal sealed class AnalyticsTests
     [SetUp]
     public async Task SetUpAsync()
     {
-        _host = await TestHost.StartAsync();
+        _host = await TestHost.SharedAsync();
         _tenant = await _host.SignUpAsync();
     }
 

@@ -9,10 +9,11 @@ namespace VoicePlatform.IntegrationTests.Contract;
 /// <summary>The documents say what the host does: every example is sent, every answer judged by its schema.</summary>
 internal sealed partial class DocumentTests
 {
-    /// <summary>Needs somebody on the telephone, or a finished recording; the refusal that the example gets without.</summary>
-    private static readonly Dictionary<string, HttpStatusCode> WithoutTelephone = new()
+    /// <summary>Needs somebody on the telephone, a finished recording, or a conversation that is over; the refusal that the example gets without.</summary>
+    private static readonly Dictionary<string, HttpStatusCode> TooEarly = new()
     {
         ["sayOnCall"] = HttpStatusCode.Conflict, ["sendDtmf"] = HttpStatusCode.Conflict, ["transferCall"] = HttpStatusCode.Conflict, ["getCallRecording"] = HttpStatusCode.NotFound,
+        ["analyzeCall"] = HttpStatusCode.Conflict, ["analyzeSession"] = HttpStatusCode.Conflict, ["getCallAnalysis"] = HttpStatusCode.NotFound, ["getAnalysis"] = HttpStatusCode.NotFound,
     };
 
     private TestHost _host = null!;
@@ -71,7 +72,7 @@ internal sealed partial class DocumentTests
             }
 
             var answer = await TryAsync(operation, await Resources.MakeAsync(await _host.SignUpAsync("Analytical Engines")));
-            if (WithoutTelephone.TryGetValue(operation.Id, out var refusal))
+            if (TooEarly.TryGetValue(operation.Id, out var refusal))
             {
                 Assert.That(answer.Status, Is.EqualTo(refusal), operation.ToString());
                 Assert.That(operation.Documents((int)refusal), Is.True);

@@ -83,7 +83,7 @@ internal sealed partial class HttpFileTests
             what == "$guid" ? Guid.CreateVersion7().ToString()
             : what == "$datetime iso8601 1 d" ? TimeProvider.System.GetUtcNow().AddDays(1).ToString("O", CultureInfo.InvariantCulture)
             : what.StartsWith("$randomInt ", StringComparison.Ordinal) && what.Split(' ') is [_, var from, var to] ? Random.Shared.Next(int.Parse(from, null), int.Parse(to, null)).ToString(null, null)
-            : what.Split(".response.body.$.") is [var named, var path] ? path.Split('.').Aggregate(answers[named], (node, step) => node![step])!.ToString()
+            : what.Split(".response.body.$.") is [var named, var path] ? path.Split('.', '[', ']').Where(step => step.Length > 0).Aggregate(answers[named], (node, step) => node is JsonArray list ? list[int.Parse(step, null)] : node![step])!.ToString()
             : variables[what];
     }
 

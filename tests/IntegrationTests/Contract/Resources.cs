@@ -24,6 +24,7 @@ internal sealed class Resources
     public const string Secret = "CRM_TOKEN";
     public const string Event = "evt01kaz7m4qe3v9x2w5r8t6y1hn1";
     public const string Transaction = "txn01kaz7m4qe3v9x2w5r8t6y1hp1";
+    public const string Hold = "hld01kaz7m4qe3v9x2w5r8t6y1hq1";
     public const string Delivery = "dlv01kaz7m4qe3v9x2w5r8t6y1hj1";
 
     /// <summary>When the example's call is to be made: soon, whenever the tests run.</summary>
@@ -33,7 +34,7 @@ internal sealed class Resources
     private static readonly Dictionary<string, string> BySegment = new()
     {
         ["assistants"] = Assistant, ["trunks"] = Outbound, ["numbers"] = Number, ["calls"] = Call, ["sessions"] = Session, ["tenants"] = Tenant,
-        ["keys"] = Key, ["webhooks"] = Webhook, ["deliveries"] = Delivery, ["events"] = Event, ["tools"] = Tool, ["users"] = User, ["secrets"] = Secret, ["update"] = Assistant, ["agent-settings"] = "device-0001", ["versions"] = "1", ["statements"] = "2026-11",
+        ["keys"] = Key, ["webhooks"] = Webhook, ["deliveries"] = Delivery, ["events"] = Event, ["holds"] = Hold, ["tools"] = Tool, ["users"] = User, ["secrets"] = Secret, ["update"] = Assistant, ["agent-settings"] = "device-0001", ["versions"] = "1", ["statements"] = "2026-11",
     };
 
     private static int _count;
@@ -76,6 +77,7 @@ internal sealed class Resources
         var topUp = await made.MustAsync("/v1/billing/topups", new JsonObject { ["tenant_id"] = tenant.TenantId, ["amount"] = 100_000_000, ["external_reference"] = $"resources-{unique}-{tenant.TenantId}" }, TestHost.AdminKey);
         made._real[Transaction] = topUp["transaction_id"]!.GetValue<string>();
         await made.FindAsync(Event, "/v1/events");
+        await made.FindAsync(Hold, "/v1/billing/holds");
         await made.FindAsync(Delivery, $"/v1/webhooks/{made._real[Webhook]}/deliveries");
         return made;
     }

@@ -15,7 +15,7 @@ internal sealed class Seed004Tests
     [SetUp]
     public async Task SetUpAsync()
     {
-        _host = await TestHost.StartAsync();
+        _host = await TestHost.SharedAsync();
         _tenant = await _host.SignUpAsync();
     }
 

@@ -13,7 +13,7 @@ internal sealed class StartSessionTests
     [Test]
     public async Task A_voice_session_has_a_room_and_a_token_for_it()
     {
-        await using var host = await TestHost.StartAsync();
+        await using var host = await TestHost.SharedAsync();
         var tenant = await host.SignUpAsync();
         var assistant = await tenant.CreateAssistantAsync();
 
@@ -74,7 +74,7 @@ internal sealed class StartSessionTests
     [Test]
     public async Task A_refusal_after_the_credits_gives_the_hold_back()
     {
-        await using var host = await TestHost.StartAsync();
+        await using var host = await TestHost.SharedAsync();
         var tenant = await host.SignUpAsync();
 
         var unknown = await tenant.PostAsync("/v1/sessions", new { assistant_id = await tenant.CreateAssistantAsync(new { name = "X", stt = new { model = "deepgram/nova-3" } }) });
@@ -94,7 +94,7 @@ internal sealed class StartSessionTests
     [TestCase("""{"assistant_id": "$A", "participant": {"identity": ""}}""", "participant.identity")]
     public async Task A_bad_request_names_the_field(string body, string field)
     {
-        await using var host = await TestHost.StartAsync();
+        await using var host = await TestHost.SharedAsync();
         var tenant = await host.SignUpAsync();
         var answer = await tenant.PostAsync("/v1/sessions", body.Replace("$A", await tenant.CreateAssistantAsync(), StringComparison.Ordinal));
         Assert.That(answer.Status, Is.EqualTo(HttpStatusCode.UnprocessableEntity), answer.Body?.ToJsonString());
@@ -104,7 +104,7 @@ internal sealed class StartSessionTests
     [Test]
     public async Task A_caller_who_starts_twice_in_one_millisecond_has_two_rooms()
     {
-        await using var host = await TestHost.StartAsync();
+        await using var host = await TestHost.SharedAsync();
         var tenant = await host.SignUpAsync();
         var assistant = await tenant.CreateAssistantAsync();
         var answers = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => tenant.PostAsync("/v1/sessions", new { assistant_id = assistant })));

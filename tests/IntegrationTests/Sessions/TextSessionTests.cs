@@ -1,4 +1,8 @@
 using System.Net;
+using MediatR;
+using Microsoft.Extensions.DependencyInjection;
+using VoicePlatform.Contracts.Billing;
+using VoicePlatform.IntegrationTests.Assistants;
 using VoicePlatform.IntegrationTests.Support;
 
 namespace VoicePlatform.IntegrationTests.Sessions;
@@ -11,7 +15,7 @@ internal sealed class TextSessionTests
     [SetUp]
     public async Task SetUpAsync()
     {
-        _host = await TestHost.StartAsync();
+        _host = await TestHost.SharedAsync();
         _tenant = await _host.SignUpAsync();
     }
 
@@ -121,6 +125,61 @@ internal sealed class TextSessionTests
 
         var answer = await _tenant.PostAsync($"/v1/sessions/{session}/messages", new { text = "name" });
         Assert.That(answer.Get<string>("text"), Is.EqualTo("Your name is Ada."));
+    }
+
+    [Test]
+    public async Task An_answer_to_a_conversation_that_was_ended_meanwhile_is_kept_and_charged_once()
+    {
+        await using var server = await TenantServer.StartAsync();
+        await using var host = await TestHost.StartAsync(("OPENAI_API_KEY", "key"), ("OPENAI_BASE_URL", $"{server.Url}/v1"));
+        var tenant = await host.SignUpAsync();
+        var (asked, goOn) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), new SemaphoreSlim(0));
+        server.Chat = _ => Slowly();
+        var assistant = await tenant.CreateAssistantAsync(new { name = "Slow", architecture = "text", llm = new { model = "openai/gpt-test" } });
+        var (before, _) = await tenant.BalanceAsync();
+        var session = await tenant.StartTextSessionAsync(assistant);
+
+        var answering = tenant.PostAsync($"/v1/sessions/{session}/messages", new { text = "hello" });
+        await asked.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        var ended = await tenant.PostAsync($"/v1/sessions/{session}/end");
+        Assert.That((ended.Get<string>("ended_reason"), ended.Get<long>("cost")), Is.EqualTo(("requested", 0L)));
+        goOn.Release();
+        var answer = await answering;
+
+        Assert.That((answer.Status, answer.Get<string>("text"), answer.Get<bool>("ended")), Is.EqualTo((HttpStatusCode.OK, "Hello to you.", true)));
+        var lines = (await tenant.GetAsync($"/v1/sessions/{session}/transcript")).Body!["data"]!.AsArray();
+        Assert.That(lines.Select(l => l!["text"]!.GetValue<string>()), Is.EqualTo(new[] { "hello", "Hello to you." }));
+        var usage = (await tenant.GetAsync($"/v1/sessions/{session}/usage")).Body!["data"]!.AsArray().ToDictionary(u => u!["component"]!.GetValue<string>(), u => u!["quantity"]!.GetValue<long>());
+        Assert.That((usage["message"], usage["llm_input"], usage["llm_output"]), Is.EqualTo((1L, 2_000L, 100L)));
+        var cost = (await tenant.GetAsync($"/v1/sessions/{session}")).Get<long>("cost");
+        Assert.That(cost, Is.GreaterThan(10_000), "the message and the tokens");
+        Assert.That(await tenant.BalanceAsync(), Is.EqualTo((before - cost, 0L)));
+        Assert.That((await tenant.GetAsync("/v1/billing/transactions?kind=adjustment")).Body!["data"]!.AsArray(), Has.Count.EqualTo(1));
+        var reconciled = await host.SendAsync(HttpMethod.Get, "/v1/billing/reconciliation", TestHost.AdminKey);
+        Assert.That(reconciled.Get<bool>("ok"), Is.True, reconciled.Body!.ToJsonString());
+
+        IEnumerable<object> Slowly()
+        {
+            asked.TrySetResult();
+            goOn.Wait(TimeSpan.FromSeconds(20));
+            yield return new { choices = new[] { new { delta = new { content = "Hello to you." } } } };
+            yield return new { choices = new[] { new { delta = new { }, finish_reason = "stop" } } };
+            yield return new { choices = Array.Empty<object>(), usage = new { prompt_tokens = 2_000, completion_tokens = 100 } };
+        }
+    }
+
+    [Test]
+    public async Task Nothing_is_answered_when_the_hold_is_over()
+    {
+        var session = await _tenant.StartTextSessionAsync(await _tenant.CreateAssistantAsync());
+        await using (var scope = _host.Services.CreateAsyncScope())
+        {
+            Assert.That((await scope.ServiceProvider.GetRequiredService<IMediator>().Send(new SettleHold(_tenant.TenantId, session, []))).IsOk);
+        }
+
+        var refused = await _tenant.PostAsync($"/v1/sessions/{session}/messages", new { text = "hello" });
+        Assert.That((refused.Status, refused.Code), Is.EqualTo((HttpStatusCode.PaymentRequired, "session.not_covered")));
+        Assert.That((await _tenant.GetAsync($"/v1/sessions/{session}/transcript")).Body!["data"]!.AsArray(), Is.Empty);
     }
 
     private Task<Answer> ReadAgainAsync(string session, string tag) => _host.SendAsync(HttpMethod.Get, $"/v1/sessions/{session}", _tenant.Key, null, ("If-None-Match", tag));

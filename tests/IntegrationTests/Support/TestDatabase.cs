@@ -60,6 +60,15 @@ internal sealed class TestDatabase : IAsyncDisposable
         return new TestDatabase(name);
     }
 
+    /// <summary>From now on the host finds no database, until it is back.</summary>
+    public async Task GoAwayAsync()
+    {
+        await AdminAsync($"ALTER DATABASE {_name} CONNECTION LIMIT 0");
+        await AdminAsync($"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{_name}'");
+    }
+
+    public Task ComeBackAsync() => AdminAsync($"ALTER DATABASE {_name} CONNECTION LIMIT -1");
+
     public async ValueTask DisposeAsync() => await AdminAsync($"DROP DATABASE IF EXISTS {_name} WITH (FORCE)");
 
     private static string Admin =>

@@ -17,9 +17,12 @@ internal sealed class TestHost : IAsyncDisposable
 {
     public const string AdminKey = "platform-admin-key-of-the-tests";
 
+    private static readonly Lazy<Task<TestHost>> Everybodys = new(() => StartAsync());
+
     private readonly WebApplication _app;
     private readonly TestDatabase _database;
     private readonly string _dataDir;
+    private bool _isShared;
 
     private TestHost(WebApplication app, TestDatabase database, string url, string dataDir)
     {
@@ -39,6 +42,27 @@ internal sealed class TestHost : IAsyncDisposable
     public LogBook Log => _app.Services.GetServices<ILoggerProvider>().OfType<LogBook>().Single();
 
     public static Task<TestHost> StartAsync(params (string Name, string Value)[] settings) => StartAsync(withAgent: false, settings);
+
+    /// <summary>
+    /// One host that all tests may use which make their own tenant and look at nothing else: no setting, no log, no other tenant, no job. To dispose of
+    /// it does nothing; it ends with the run.
+    /// </summary>
+    public static async Task<TestHost> SharedAsync()
+    {
+        var host = await Everybodys.Value;
+        host._isShared = true;
+        return host;
+    }
+
+    public static async Task EndSharedAsync()
+    {
+        if (Everybodys.IsValueCreated)
+        {
+            var host = await Everybodys.Value;
+            host._isShared = false;
+            await host.DisposeAsync();
+        }
+    }
 
     /// <summary>With the agent, over the test process's one engine: conversations are real.</summary>
     public static Task<TestHost> StartWithAgentAsync(params (string Name, string Value)[] settings) => StartAsync(withAgent: true, settings);
@@ -119,6 +143,11 @@ internal sealed class TestHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_isShared)
+        {
+            return;
+        }
+
         Http.Dispose();
         await _app.StopAsync();
         await _app.DisposeAsync();

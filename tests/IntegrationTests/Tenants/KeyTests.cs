@@ -8,7 +8,7 @@ internal sealed class KeyTests
     private TestHost _host = null!;
 
     [SetUp]
-    public async Task SetUpAsync() => _host = await TestHost.StartAsync();
+    public async Task SetUpAsync() => _host = await TestHost.SharedAsync();
 
     [TearDown]
     public async Task TearDownAsync() => await _host.DisposeAsync();

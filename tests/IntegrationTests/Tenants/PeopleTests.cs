@@ -12,7 +12,7 @@ internal sealed class PeopleTests
     [SetUp]
     public async Task SetUpAsync()
     {
-        _host = await TestHost.StartAsync();
+        _host = await TestHost.SharedAsync();
         _tenant = await _host.SignUpAsync("Acme");
     }
 

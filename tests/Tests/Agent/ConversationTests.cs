@@ -10,6 +10,9 @@ internal sealed class ConversationTests
 {
     private static readonly AssistantDocument Assistant = new() { Name = "Test", Greeting = new Greeting { Text = "Hello and welcome." } };
 
+    /// <summary>Whoever is silent is not asked whether somebody is there.</summary>
+    private static readonly AssistantDocument Talkative = Assistant with { Limits = new Limits { IdleRepromptS = 0 } };
+
     [Test]
     public async Task The_assistant_greets_listens_and_answers()
     {
@@ -201,6 +204,60 @@ internal sealed class ConversationTests
     }
 
     [Test]
+    public async Task A_conversation_is_over_with_its_goodbye_before_what_is_paid_for_is_when_nobody_says_that_there_is_more()
+    {
+        await using var call = new ScriptedCall(Talkative, covered: TimeSpan.FromSeconds(15));
+        var began = call.Time.GetUtcNow();
+        await call.AnswerTheCallAsync();
+        await call.UntilAsync(() => call.Room.Spoken.Length == 2, "the goodbye");
+        Assert.That((call.Time.GetUtcNow() - began).TotalSeconds, Is.EqualTo(5).Within(0.5));
+        await call.UntilAsync(() => call.Running.IsCompleted, "the end");
+
+        Assert.That(await call.Running, Is.EqualTo(EndReasons.AgentFailed));
+        Assert.That((call.Time.GetUtcNow() - began).TotalSeconds, Is.LessThan(15));
+        Assert.That((await call.TranscriptAsync())[^1], Does.EndWith("Goodbye."));
+        Assert.That(call.Notes.Select(n => n.Kind), Is.EqualTo(["credits.unknown"]));
+    }
+
+    [Test]
+    public async Task While_the_books_answer_it_goes_on_and_when_they_are_away_it_ends_within_what_they_last_said()
+    {
+        await using var call = new ScriptedCall(Talkative, covered: TimeSpan.FromSeconds(16));
+        using var stop = new CancellationTokenSource();
+        DateTimeOffset toldAt = default;
+        call.Answer = () =>
+        {
+            toldAt = call.Time.GetUtcNow();
+            return new ReportAnswer(Continuation.GoOn, TimeSpan.FromSeconds(16));
+        };
+        var reporting = call.Reporter.RunAsync(stop.Token);
+        await call.AnswerTheCallAsync();
+        await call.PassAsync(20);
+        Assert.That(call.Running.IsCompleted, Is.False, "It is paid for.");
+
+        call.Answer = () => throw new TimeoutException();
+        await call.UntilAsync(() => call.Running.IsCompleted, "the end");
+        Assert.That(await call.Running, Is.EqualTo(EndReasons.AgentFailed));
+        Assert.That((call.Time.GetUtcNow() - toldAt).TotalSeconds, Is.InRange(6, 16));
+        Assert.That(call.Room.Spoken[^1], Does.EndWith("Goodbye."));
+
+        await stop.CancelAsync();
+        await reporting;
+    }
+
+    [Test]
+    public async Task What_is_paid_for_to_its_end_ends_by_its_own_limit()
+    {
+        await using var call = new ScriptedCall(Talkative, TimeSpan.FromSeconds(12), covered: TimeSpan.FromSeconds(15));
+        await call.AnswerTheCallAsync();
+        await call.PostAsync(new ConversationEvent.Reported(Continuation.GoOn));
+        await call.PostAsync(new ConversationEvent.Reported(Continuation.GoOn, call.Time.GetUtcNow().AddSeconds(11)));
+        await call.UntilAsync(() => call.Running.IsCompleted, "the end");
+
+        Assert.That(await call.Running, Is.EqualTo(EndReasons.MaxDuration));
+    }
+
+    [Test]
     public async Task The_longest_duration_ends_it_even_in_the_middle_of_an_answer()
     {
         await using var call = new ScriptedCall(maxDuration: TimeSpan.FromSeconds(5));
@@ -237,6 +294,19 @@ internal sealed class ConversationTests
         Assert.That(await call.Running.WaitAsync(TimeSpan.FromSeconds(5)), Is.EqualTo(EndReasons.CallerLeft));
         Assert.That((await call.TranscriptAsync())[^1], Does.EndWith("*"));
         Assert.DoesNotThrowAsync(async () => await call.Conversation.PostAsync(new ConversationEvent.Woke(), default), "Nobody needs to know any more.");
+    }
+
+    [Test]
+    public async Task Who_was_waited_for_in_vain_left_when_he_left()
+    {
+        await using var call = new ScriptedCall();
+        await call.AnswerTheCallAsync();
+        var leftAt = call.Time.GetUtcNow();
+        await call.PassAsync(5);
+        await call.PostAsync(new ConversationEvent.CallerLeft(At: leftAt));
+
+        Assert.That(await call.Running, Is.EqualTo(EndReasons.CallerLeft));
+        Assert.That(call.Reporter.EndedAt, Is.EqualTo(leftAt));
     }
 
     [Test]

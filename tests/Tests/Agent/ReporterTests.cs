@@ -7,11 +7,13 @@ namespace VoicePlatform.Tests.Agent;
 
 internal sealed class ReporterTests
 {
+    private static readonly ReportAnswer GoOn = new(Continuation.GoOn);
+
     private readonly ManualTime _time = new();
     private readonly List<ReportProgress> _told = [];
-    private readonly List<Continuation> _answers = [];
+    private readonly List<ConversationEvent.Reported> _answers = [];
     private readonly Reporter _reporter;
-    private Func<Result<Continuation>> _answer = () => Continuation.GoOn;
+    private Func<Result<ReportAnswer>> _answer = () => GoOn;
     private int _failed;
 
     public ReporterTests() => _reporter = new Reporter("session", SendAsync, _time, _answers.Add, _ => _failed++);
@@ -30,7 +32,7 @@ internal sealed class ReporterTests
 
         Assert.That((_told[0].Lines.Count, _told[0].Notes.Count, _told[0].Turns.Count), Is.EqualTo((1, 1, 1)));
         Assert.That((_told[1].Lines.Count, _told[1].Notes.Count, _told[1].Turns.Count), Is.EqualTo((0, 0, 0)));
-        Assert.That(_answers, Is.EqualTo([Continuation.GoOn, Continuation.GoOn]));
+        Assert.That(_answers, Is.EqualTo([new ConversationEvent.Reported(Continuation.GoOn), new ConversationEvent.Reported(Continuation.GoOn)]));
     }
 
     [Test]
@@ -41,7 +43,7 @@ internal sealed class ReporterTests
         _reporter.Line(Line(1, "first"));
         Assert.That(await _reporter.FlushAsync(default), Is.EqualTo(Told.NotYet));
         _reporter.Line(Line(2, "second, corrected"));
-        _answer = () => Continuation.GoOn;
+        _answer = () => GoOn;
         await _reporter.FlushAsync(default);
 
         Assert.That(_told[^1].Lines.Select(l => l.Text), Is.EqualTo(["first", "second, corrected"]));
@@ -55,10 +57,10 @@ internal sealed class ReporterTests
         _answer = () =>
         {
             _reporter.Line(Line(1, "a b"));
-            return Continuation.GoOn;
+            return GoOn;
         };
         await _reporter.FlushAsync(default);
-        _answer = () => Continuation.GoOn;
+        _answer = () => GoOn;
         await _reporter.FlushAsync(default);
 
         Assert.That(_told[^1].Lines.Single().Text, Is.EqualTo("a b"));
@@ -85,7 +87,7 @@ internal sealed class ReporterTests
         }
 
         await _reporter.FlushAsync(default);
-        _answer = () => Continuation.GoOn;
+        _answer = () => GoOn;
         await _reporter.FlushAsync(default);
 
         Assert.That(_told[^1].Notes, Has.Count.EqualTo(200));
@@ -108,11 +110,41 @@ internal sealed class ReporterTests
     public async Task At_the_end_it_tries_again_until_it_is_told()
     {
         var tries = 0;
-        _answer = () => ++tries < 4 ? throw new TimeoutException() : Continuation.GoOn;
+        _answer = () => ++tries < 4 ? throw new TimeoutException() : GoOn;
         _reporter.Line(Line(1, "the last words"));
 
         Assert.That(await RunAsync(_reporter.CloseAsync(TimeSpan.FromMinutes(1))));
         Assert.That((tries, _told[^1].Lines.Single().Text), Is.EqualTo((4, "the last words")));
+    }
+
+    [Test]
+    public async Task What_is_paid_for_counts_from_when_the_report_was_sent()
+    {
+        var sentAt = _time.GetUtcNow();
+        _answer = () =>
+        {
+            _time.Advance(TimeSpan.FromSeconds(3));
+            return new ReportAnswer(Continuation.GoOn, TimeSpan.FromSeconds(40));
+        };
+        await _reporter.FlushAsync(default);
+
+        Assert.That(_answers, Is.EqualTo([new ConversationEvent.Reported(Continuation.GoOn, sentAt.AddSeconds(40))]));
+    }
+
+    [Test]
+    public async Task What_is_told_late_is_of_the_time_when_the_conversation_was_over()
+    {
+        await _reporter.FlushAsync(default);
+        Assert.That(_told[^1].At, Is.EqualTo(_time.GetUtcNow()));
+
+        var tries = 0;
+        _answer = () => ++tries < 4 ? throw new TimeoutException() : GoOn;
+        var endedAt = _time.GetUtcNow();
+        _reporter.Ended(endedAt);
+        await RunAsync(_reporter.CloseAsync(TimeSpan.FromMinutes(1)));
+
+        Assert.That(_time.GetUtcNow(), Is.GreaterThan(endedAt));
+        Assert.That((_reporter.EndedAt, _told[^1].At), Is.EqualTo(((DateTimeOffset?)endedAt, (DateTimeOffset?)endedAt)));
     }
 
     [Test]
@@ -154,7 +186,7 @@ internal sealed class ReporterTests
         return await task;
     }
 
-    private Task<Result<Continuation>> SendAsync(ReportProgress report, CancellationToken ct)
+    private Task<Result<ReportAnswer>> SendAsync(ReportProgress report, CancellationToken ct)
     {
         _told.Add(report);
         return Task.FromResult(_answer());

@@ -20,13 +20,13 @@ internal sealed class ScriptedCall : IAsyncDisposable
     private readonly Dictionary<int, TurnTiming> _turns = [];
     private int _segment;
 
-    public ScriptedCall(AssistantDocument? assistant = null, TimeSpan? maxDuration = null, PhoneCall? phone = null)
+    public ScriptedCall(AssistantDocument? assistant = null, TimeSpan? maxDuration = null, PhoneCall? phone = null, TimeSpan? covered = null)
     {
         Line = new FakeLine(Time);
         var plan = new ConversationPlan(
             "session", "tenant", "room", "caller", assistant ?? new AssistantDocument { Name = "Test", Greeting = new Greeting { Text = "Hello and welcome." } },
-            new Dictionary<string, string>(), maxDuration ?? TimeSpan.FromMinutes(30), phone);
-        Reporter = new Reporter("session", Keep, Time, _ => { }, _ => { });
+            new Dictionary<string, string>(), maxDuration ?? TimeSpan.FromMinutes(30), phone) { Covered = covered };
+        Reporter = new Reporter("session", Keep, Time, e => Conversation!.Post(e), _ => { });
         Conversation = new Conversation(plan, new Cast(new NoEars(), Mind, Voice), Line, Room, Reporter, Time);
         Running = Conversation.RunAsync(_hungUp.Token);
     }
@@ -46,6 +46,9 @@ internal sealed class ScriptedCall : IAsyncDisposable
     public Conversation Conversation { get; }
 
     public Task<string> Running { get; }
+
+    /// <summary>How reports are answered.</summary>
+    public Func<Result<ReportAnswer>> Answer { get; set; } = () => new ReportAnswer(Continuation.GoOn);
 
     public List<SessionNote> Notes { get; } = [];
 
@@ -124,7 +127,7 @@ internal sealed class ScriptedCall : IAsyncDisposable
         Time.Advance(Step);
     }
 
-    private Task<Result<Continuation>> Keep(ReportProgress report, CancellationToken ct)
+    private Task<Result<ReportAnswer>> Keep(ReportProgress report, CancellationToken ct)
     {
         foreach (var line in report.Lines)
         {
@@ -142,7 +145,7 @@ internal sealed class ScriptedCall : IAsyncDisposable
             Usage[total.Key] = total;
         }
 
-        return Task.FromResult<Result<Continuation>>(Continuation.GoOn);
+        return Task.FromResult(Answer());
     }
 
     private sealed class NoEars : ISpeechToText

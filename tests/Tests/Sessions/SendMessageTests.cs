@@ -34,7 +34,7 @@ internal sealed class SendMessageTests
                     throw new InvalidOperationException("a mistake of ours");
                 case SendMessage.EndTurn { Answer: null }:
                     Ended++;
-                    return Task.FromResult((TResponse)(object)(Result<Done>)default(Done));
+                    return Task.FromResult((TResponse)(object)(Result<SendMessage.EndedTurn>)new SendMessage.EndedTurn(IsOver: false));
                 default:
                     throw new NotSupportedException(request.GetType().Name);
             }

@@ -18,6 +18,7 @@ internal sealed class Conversation : IReplyObserver
 #pragma warning restore CA1001
 {
     private const int MailboxCapacity = 256;
+    private const string SomethingIsWrong = "I am sorry, something is wrong here and I have to end the conversation. Goodbye.";
 
     private static readonly TimeSpan LongestWaitForCaller = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan LongestEnding = TimeSpan.FromSeconds(5);
@@ -50,10 +51,12 @@ internal sealed class Conversation : IReplyObserver
     private bool _isApology;
     private bool _callerReady;
     private DateTimeOffset _startedAt;
+    private DateTimeOffset _coveredUntil = DateTimeOffset.MaxValue;
     private DateTimeOffset _lastActivity;
     private DateTimeOffset _patientUntil;               // Somebody asked to wait until then.
     private bool _isOnHold;                             // By the exchange: nothing said now would be heard.
     private string? _endAfterReply;
+    private DateTimeOffset? _leftAt;
 
     public Conversation(ConversationPlan plan, Cast cast, IAudioOut line, IRoomVoice room, Reporter reporter, TimeProvider clock)
     {
@@ -115,6 +118,7 @@ internal sealed class Conversation : IReplyObserver
         }
         finally
         {
+            _reporter.Ended(_leftAt ?? Now);
             _mailbox.Writer.TryComplete();
             if (_reply is not null)
             {
@@ -170,6 +174,7 @@ internal sealed class Conversation : IReplyObserver
                 Greet();
                 break;
             case ConversationEvent.CallerLeft left:
+                _leftAt = left.At;
                 return _endAfterReply ?? (!_callerReady ? EndReasons.NeverStarted : left.LostLine ? EndReasons.LineLost : EndReasons.CallerLeft);
             case ConversationEvent.Stop stop:
                 return stop.Reason;
@@ -241,6 +246,9 @@ internal sealed class Conversation : IReplyObserver
                 break;
             case ConversationEvent.Reported { Continuation: Continuation.Ended }:
                 return EndReasons.Requested;
+            case ConversationEvent.Reported { Continuation: Continuation.GoOn } reported when _callerReady:
+                _coveredUntil = Later(_coveredUntil, reported.CoveredUntil ?? DateTimeOffset.MaxValue);
+                break;
             case ConversationEvent.Reported { Continuation: Continuation.OutOfCredits } when _endAfterReply is null:
                 SayGoodbye("Your credits are used up, so I have to end this conversation. Goodbye.", EndReasons.OutOfCredits);
                 break;
@@ -261,6 +269,7 @@ internal sealed class Conversation : IReplyObserver
     {
         _callerReady = true;
         _startedAt = Touch();
+        _coveredUntil = _plan.Covered is { } covered ? _startedAt + covered : DateTimeOffset.MaxValue;
         _machine.OnAnswered(_startedAt);
         _reporter.CallerIsPresent();
     }
@@ -557,7 +566,7 @@ internal sealed class Conversation : IReplyObserver
 
         if (endReason is not null || _failures == 2)
         {
-            SayGoodbye("I am sorry, something is wrong here and I have to end the conversation. Goodbye.", endReason ?? EndReasons.AgentFailed);
+            SayGoodbye(SomethingIsWrong, endReason ?? EndReasons.AgentFailed);
         }
         else
         {
@@ -585,6 +594,14 @@ internal sealed class Conversation : IReplyObserver
         if (_endAfterReply is null && Now - _startedAt >= _plan.MaxDuration)
         {
             SayGoodbye("We have reached the end of our time. Goodbye.", EndReasons.MaxDuration);
+            return null;
+        }
+
+        if (_endAfterReply is null && Now >= CoverEndsAt)
+        {
+            // Whoever keeps the books does not answer: what is not known to be paid for is not talked through.
+            _reporter.Note("credits.unknown", "Nobody could say whether the credits cover more, so the conversation ended within what was held.");
+            SayGoodbye(SomethingIsWrong, EndReasons.AgentFailed);
             return null;
         }
 
@@ -626,6 +643,11 @@ internal sealed class Conversation : IReplyObserver
 
     private static DateTimeOffset Later(DateTimeOffset one, DateTimeOffset other) => one > other ? one : other;
 
+    private static DateTimeOffset Earlier(DateTimeOffset one, DateTimeOffset other) => one < other ? one : other;
+
+    /// <summary>When a goodbye must begin to be over before what is paid for is.</summary>
+    private DateTimeOffset CoverEndsAt => _coveredUntil == DateTimeOffset.MaxValue ? _coveredUntil : _coveredUntil - ConversationTimes.Goodbye;
+
     private DateTimeOffset? WakeAt()
     {
         if (!_callerReady)
@@ -633,7 +655,7 @@ internal sealed class Conversation : IReplyObserver
             return _createdAt + LongestWaitForCaller;
         }
 
-        DateTimeOffset? at = _endAfterReply is null ? _startedAt + _plan.MaxDuration : null;
+        DateTimeOffset? at = _endAfterReply is null ? Earlier(_startedAt + _plan.MaxDuration, CoverEndsAt) : null;
         foreach (var other in (ReadOnlySpan<DateTimeOffset?>)[IdleAt(), _turns.WakeAt(AgentSpeaks), _machine.DueAt, _endAfterReply is null ? _keypad.DueAt : null])
         {
             at = at is null || other < at ? other ?? at : at;

@@ -14,7 +14,8 @@ internal abstract record ConversationEvent
     public sealed record CallerReady : ConversationEvent;
 
     /// <param name="LostLine">A telephone that did not hang up, but whose line broke.</param>
-    public sealed record CallerLeft(bool LostLine = false) : ConversationEvent;
+    /// <param name="At">Where it was learnt late; null: now.</param>
+    public sealed record CallerLeft(bool LostLine = false, DateTimeOffset? At = null) : ConversationEvent;
 
     public sealed record SpeechStarted(DateTimeOffset At) : ConversationEvent;
 
@@ -48,7 +49,8 @@ internal abstract record ConversationEvent
     public sealed record ProviderGivenUp(ProviderException Error) : ConversationEvent;
 
     /// <summary>What the last report was answered with.</summary>
-    public sealed record Reported(Continuation Continuation) : ConversationEvent;
+    /// <param name="CoveredUntil">Until when the conversation is paid for; null: to its end.</param>
+    public sealed record Reported(Continuation Continuation, DateTimeOffset? CoveredUntil = null) : ConversationEvent;
 
     /// <summary>The caller was handed over, or was not.</summary>
     /// <param name="Failure">Null when he was.</param>

@@ -9,11 +9,9 @@ internal enum Told { Yes, NotYet, Refused }
 /// Tells Session what was said and used: soon after it happened, and every five seconds that the conversation still runs. What
 /// could not be told stays until it can, so that a database that is away for a while loses nothing.
 /// </summary>
-internal sealed class Reporter(string sessionId, Func<ReportProgress, CancellationToken, Task<Result<Continuation>>> send, TimeProvider clock, Action<Continuation> answered, Action<Exception> failed)
+internal sealed class Reporter(string sessionId, Func<ReportProgress, CancellationToken, Task<Result<ReportAnswer>>> send, TimeProvider clock, Action<ConversationEvent.Reported> answered, Action<Exception> failed)
     : IDisposable
 {
-    public static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
-
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     // Pauses between the last tries to tell how it ended.
@@ -33,6 +31,7 @@ internal sealed class Reporter(string sessionId, Func<ReportProgress, Cancellati
     private readonly List<SessionNote> _notes = [];
     private readonly WakeUp _wakeUp = new();
     private bool _callerPresent;
+    private DateTimeOffset? _endedAt;
     private int _notesLost;
 
     public void Line(SpokenLine line) => Add(() => _lines[line.Seq] = line);
@@ -55,6 +54,27 @@ internal sealed class Reporter(string sessionId, Func<ReportProgress, Cancellati
     /// <summary>From now on the conversation counts as started.</summary>
     public void CallerIsPresent() => Add(() => _callerPresent = true);
 
+    /// <summary>When the conversation was over; null while it is not.</summary>
+    public DateTimeOffset? EndedAt
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _endedAt;
+            }
+        }
+    }
+
+    /// <summary>The conversation is over: whatever is told from now on, however late, is of that time.</summary>
+    public void Ended(DateTimeOffset at)
+    {
+        lock (_lock)
+        {
+            _endedAt = at;
+        }
+    }
+
     /// <summary>A running total; told with the next report, and none of its own.</summary>
     public void Usage(UsageTotal total)
     {
@@ -73,11 +93,11 @@ internal sealed class Reporter(string sessionId, Func<ReportProgress, Cancellati
                 if (await FlushAsync(ct) is Told.NotYet)
                 {
                     // Whatever happens meanwhile: who does not answer is not asked more often.
-                    await Task.Delay(Interval, clock, ct);
+                    await Task.Delay(ConversationTimes.ReportInterval, clock, ct);
                     continue;
                 }
 
-                await _wakeUp.WaitAsync(Interval, clock, ct);
+                await _wakeUp.WaitAsync(ConversationTimes.ReportInterval, clock, ct);
                 await Task.Delay(Gather, clock, ct);
             }
         }
@@ -118,13 +138,17 @@ internal sealed class Reporter(string sessionId, Func<ReportProgress, Cancellati
                 _notes[^1] = new(clock.GetUtcNow(), "notes.lost", $"{_notesLost + 1} notes were not kept.");
             }
 
-            report = new(sessionId, [.. _lines.Values.OrderBy(l => l.Seq)], [.. _turns.Values], [.. _usage.Values], [.. _notes], _callerPresent);
+            report = new(sessionId, [.. _lines.Values.OrderBy(l => l.Seq)], [.. _turns.Values], [.. _usage.Values], [.. _notes], _callerPresent)
+            {
+                At = _endedAt ?? clock.GetUtcNow(),
+            };
         }
 
         using var timeout = new CancellationTokenSource(Patience, clock);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, timeout.Token);
         try
         {
+            var sentAt = clock.GetUtcNow();
             var result = await send(report, either.Token);
             if (!result.IsOk)
             {
@@ -133,7 +157,7 @@ internal sealed class Reporter(string sessionId, Func<ReportProgress, Cancellati
             }
 
             Forget(report);
-            answered(result.Value);
+            answered(new(result.Value.Continuation, sentAt + result.Value.Covered));
             return Told.Yes;
         }
         catch (Exception e) when (!ct.IsCancellationRequested)

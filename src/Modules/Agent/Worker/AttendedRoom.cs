@@ -25,6 +25,7 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
     private static readonly TimeSpan FinishPause = TimeSpan.FromSeconds(2);
 
     private readonly ILogger _log = logs.CreateLogger<AttendedRoom>();
+    private DateTimeOffset? _endedAt;
 
     public async Task RunAsync(string sessionId, string url, string token, CancellationToken ct)
     {
@@ -50,18 +51,19 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
             Failed(_log, sessionId, e);
         }
 
-        await FinishAsync(sessionId, reason, ct);
+        await FinishAsync(new FinishSession(sessionId, reason) { EndedAt = _endedAt ?? clock.GetUtcNow() }, ct);
     }
 
     /// <summary>Not cancellable: a conversation that happened is finished. If this fails for too long, the sweeper does it.</summary>
-    private async Task FinishAsync(string sessionId, string reason, CancellationToken ct)
+    private async Task FinishAsync(FinishSession finish, CancellationToken ct)
     {
+        var sessionId = finish.SessionId;
         var since = clock.GetTimestamp();
         while (true)
         {
             try
             {
-                var finished = await SendAsync(new FinishSession(sessionId, reason), CancellationToken.None);
+                var finished = await SendAsync(finish, CancellationToken.None);
                 if (finished.IsOk || finished.Error.Kind is not ErrorKind.Unavailable)
                 {
                     if (!finished.IsOk)
@@ -106,7 +108,7 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
             plan.SessionId,
             (report, token) => SendAsync(report, token),
             clock,
-            answer => conversation?.Post(new ConversationEvent.Reported(answer)),
+            answer => conversation?.Post(answer),
             error => ReportFailed(_log, plan.SessionId, error));
         notes = reporter;
         conversation = new Conversation(plan, cast, new TrackOut(source), voice, reporter, clock);
@@ -137,6 +139,8 @@ internal sealed partial class AttendedRoom(RtcEngine engine, ProviderCatalog pro
         }
         finally
         {
+            // Not when all of it is told, which may take minutes.
+            _endedAt = reporter.EndedAt;
             await FarewellAsync(voice, showing);
             await over.CancelAsync();
             await Task.WhenAll(showing, reporting, watching, preparing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

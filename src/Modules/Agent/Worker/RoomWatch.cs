@@ -170,7 +170,7 @@ internal sealed partial class RoomWatch(
             return;
         }
 
-        var arrivals = _arrivals;
+        var (arrivals, leftAt) = (_arrivals, clock.GetUtcNow());
         _background.Add(LeaveUnlessBackAsync());
 
         async Task LeaveUnlessBackAsync()
@@ -178,7 +178,7 @@ internal sealed partial class RoomWatch(
             await Task.Delay(ComeBackPatience, clock, ct);
             if (arrivals == Volatile.Read(ref _arrivals) && !room.RemoteParticipants.ContainsKey(plan.ParticipantIdentity))
             {
-                await conversation.PostAsync(new ConversationEvent.CallerLeft(), ct);
+                await conversation.PostAsync(new ConversationEvent.CallerLeft(At: leftAt), ct);
             }
         }
     }

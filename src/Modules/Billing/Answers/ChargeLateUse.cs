@@ -3,7 +3,7 @@ using VoicePlatform.Contracts.Billing;
 
 namespace VoicePlatform.Billing.Answers;
 
-internal sealed class ChargeLateUseHandler(LedgerPostings ledger, RateCards cards, ProviderCosts costs) : IRequestHandler<ChargeLateUse, Result<Charge>>
+internal sealed class ChargeLateUseHandler(LedgerPostings ledger, RateCards cards, ProviderCosts costs, IMediator mediator) : IRequestHandler<ChargeLateUse, Result<Charge>>
 {
     public async Task<Result<Charge>> Handle(ChargeLateUse request, CancellationToken cancellationToken)
     {
@@ -13,18 +13,15 @@ internal sealed class ChargeLateUseHandler(LedgerPostings ledger, RateCards card
         }
 
         // Increments, minimums and rounding are of the whole, so the whole is priced twice.
-        var (known, all) = (card.Cost(request.Before), card.Cost(request.After));
-        if (!known.IsOk || !all.IsOk)
-        {
-            return known.Error ?? all.Error!;
-        }
+        var known = card.Bear(request.Before).Use;
+        var (all, isCut) = card.Bear(request.After);
 
         // Totals only grow: what they are now names the step.
         var key = string.Join(',', request.After.Where(m => !m.Discarded).Select(m => $"{m.Component}{(m.OwnKey ? ":own_key" : "")}={m.Quantity}").Order(StringComparer.Ordinal));
         await BookAsync(request, card, key, cancellationToken);
 
-        var before = known.Value.Lines.ToDictionary(l => l.Component);
-        var lines = all.Value.Lines
+        var before = known.Lines.ToDictionary(l => l.Component);
+        var lines = all.Lines
             .Select(l => before.TryGetValue(l.Component, out var b) ? l with { Quantity = l.Quantity - b.Quantity, Amount = l.Amount - b.Amount } : l)
             .Where(l => l.Amount > 0).ToList();
         if (lines.Count == 0)
@@ -33,7 +30,21 @@ internal sealed class ChargeLateUseHandler(LedgerPostings ledger, RateCards card
         }
 
         var posted = await ledger.ChargeLateAsync(request.TenantId, request.SubjectId, key, Line.Of(lines), cancellationToken);
-        return posted.IsOk ? new Charge(posted.Value?.TransactionId, lines.Sum(l => l.Amount), lines) : posted.Error;
+        if (!posted.IsOk)
+        {
+            return posted.Error;
+        }
+
+        if (isCut && posted.Value is { Replayed: false })
+        {
+            var noted = await mediator.Send(new NoteDifference(new("charge_cut", request.SubjectId, request.TenantId, all.Amount, null)), cancellationToken);
+            if (!noted.IsOk)
+            {
+                return noted.Error;
+            }
+        }
+
+        return new Charge(posted.Value?.TransactionId, lines.Sum(l => l.Amount), lines);
     }
 
     /// <summary>What it costs the platform more than was booked.</summary>

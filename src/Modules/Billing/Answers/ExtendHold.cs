@@ -3,13 +3,13 @@ using VoicePlatform.Contracts.Billing;
 
 namespace VoicePlatform.Billing.Answers;
 
-internal sealed class ExtendHoldHandler(LedgerPostings ledger, RateCards cards) : IRequestHandler<ExtendHold, Result<Done>>
+internal sealed class ExtendHoldHandler(LedgerPostings ledger, RateCards cards) : IRequestHandler<ExtendHold, Result<Cover>>
 {
-    public async Task<Result<Done>> Handle(ExtendHold request, CancellationToken cancellationToken)
+    public async Task<Result<Cover>> Handle(ExtendHold request, CancellationToken cancellationToken)
     {
         if (await cards.OfSubjectAsync(request.TenantId, request.SubjectId, request.Expected.Select(m => m.Number), cancellationToken) is not { } card)
         {
-            return default(Done);       // Test mode: nothing is held, nothing costs.
+            return Cover.NotNeeded;
         }
 
         var expected = card.Cost(request.Expected);
@@ -19,6 +19,8 @@ internal sealed class ExtendHoldHandler(LedgerPostings ledger, RateCards cards) 
         }
 
         var posted = await ledger.ExtendHoldAsync(request.TenantId, request.SubjectId, expected.Value.Amount, cancellationToken);
-        return posted.IsOk ? default(Done) : posted.Error;
+        return !posted.IsOk ? posted.Error
+            : posted.Value is not null || await ledger.IsHeldAsync(request.TenantId, request.SubjectId, cancellationToken) ? Cover.Held
+            : Cover.Over;
     }
 }

@@ -1,4 +1,5 @@
 using Npgsql;
+using NpgsqlTypes;
 using VoicePlatform.Billing.Ledger;
 
 namespace VoicePlatform.Billing.Features;
@@ -10,6 +11,9 @@ namespace VoicePlatform.Billing.Features;
 internal static class TopUp
 {
     private const int MaxYearsAhead = 10;
+
+    /// <summary>The most that an account may come to by top-ups, in micro-credits: far from overflow in any sum of balances, limits and holds.</summary>
+    private const long MaxBalance = 1000 * Credits.Max;
 
     public enum TopUpKind
     {
@@ -48,17 +52,6 @@ internal static class TopUp
     {
         public async Task<Result<Response>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var now = clock.GetUtcNow();
-            if (command.ExpiresAt <= now)
-            {
-                return Error.Field("expires_at", "in_the_past", "'expires_at' must be in the future.");
-            }
-
-            if (command.ExpiresAt > now.AddYears(MaxYearsAhead))
-            {
-                return Error.Field("expires_at", "out_of_range", $"'expires_at' must be within {MaxYearsAhead} years.");
-            }
-
             var key = $"topup:{command.ExternalReference}";
             var posted = command.Kind is TopUpKind.Promotional
                 ? await ledger.GrantAsync(
@@ -71,35 +64,56 @@ internal static class TopUp
                 return posted.Error ?? BillingErrors.UnknownTenant;
             }
 
+            var booked = await BookedAsync(p.TransactionId, command.ExpiresAt, cancellationToken);
             if (p.Replayed)
             {
-                if (!await IsAsync(p.TransactionId, command, cancellationToken))
+                if (booked.Amount != command.Amount || booked.Kind != command.Kind || !booked.ExpiresAsAsked)
                 {
                     return BillingErrors.ReferenceUsed;
                 }
             }
             else
             {
+                // What is refused rolls back: a reference that is known is answered also when its credits have expired meanwhile.
+                if (Refusal(command, p) is { } refusal)
+                {
+                    return refusal;
+                }
+
                 await audit.NoteAsync(
-                    "billing.topup", p.TransactionId, new { command.Amount, command.ExternalReference, command.Kind, command.ExpiresAt }, cancellationToken, command.TenantId);
+                    "billing.topup", p.TransactionId, new { command.Amount, command.ExternalReference, command.Kind, booked.ExpiresAt }, cancellationToken, command.TenantId);
             }
 
-            return new Response(p.TransactionId, command.TenantId!, command.Amount, Credits.Unit, command.Kind, command.ExpiresAt?.ToUniversalTime(), p.Available, p.Replayed);
+            return new Response(p.TransactionId, command.TenantId!, booked.Amount, Credits.Unit, booked.Kind, booked.ExpiresAt, p.Available, p.Replayed);
         }
 
-        /// <summary>Whether the known transaction booked what is asked for now.</summary>
-        private async Task<bool> IsAsync(string transactionId, Command command, CancellationToken ct)
+        private Error? Refusal(Command command, Posting posting)
+        {
+            var now = clock.GetUtcNow();
+            return command.ExpiresAt <= now ? Error.Field("expires_at", "in_the_past", "'expires_at' must be in the future.")
+                : command.ExpiresAt > now.AddYears(MaxYearsAhead) ? Error.Field("expires_at", "out_of_range", $"'expires_at' must be within {MaxYearsAhead} years.")
+                : posting.Available + posting.Held > MaxBalance ? Error.Field("amount", "out_of_range", $"'amount' would lift the balance above {MaxBalance / Credits.One} credits, the most that an account holds.")
+                : null;
+        }
+
+        /// <summary>What the transaction has booked, and whether its credits expire as is asked for now: to the microsecond that is kept.</summary>
+        private async Task<(TopUpKind Kind, long Amount, DateTimeOffset? ExpiresAt, bool ExpiresAsAsked)> BookedAsync(string transactionId, DateTimeOffset? expiresAt, CancellationToken ct)
         {
             await using var query = new NpgsqlCommand(
                 """
-                SELECT EXISTS (
-                  SELECT FROM billing.transactions t JOIN billing.entries e ON e.transaction_id = t.id AND e.account = 'available'
-                  WHERE t.id = $1 AND t.kind = $2 AND e.amount = $3)
+                SELECT t.kind, e.amount, g.expires_at, g.expires_at IS NOT DISTINCT FROM $2
+                FROM billing.transactions t
+                JOIN billing.entries e ON e.transaction_id = t.id AND e.account = 'available'
+                LEFT JOIN billing.grants g ON g.transaction_id = t.id
+                WHERE t.id = $1
                 """, unit.Connection, unit.Transaction);
             query.Parameters.Add(new() { Value = transactionId });
-            query.Parameters.Add(new() { Value = command.Kind is TopUpKind.Promotional ? "promotional" : "topup" });
-            query.Parameters.Add(new() { Value = command.Amount });
-            return (bool)(await query.ExecuteScalarAsync(ct))!;
+            query.Parameters.Add(new() { Value = (object?)expiresAt?.ToUniversalTime() ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.TimestampTz });
+            await using var row = await query.ExecuteReaderAsync(ct);
+            await row.ReadAsync(ct);
+            return (
+                row.GetString(0) == "promotional" ? TopUpKind.Promotional : TopUpKind.Paid, row.GetInt64(1),
+                await row.IsDBNullAsync(2, ct) ? null : row.GetFieldValue<DateTimeOffset>(2), row.GetBoolean(3));
         }
     }
 }

@@ -5,7 +5,7 @@ using VoicePlatform.Contracts.Tenants;
 namespace VoicePlatform.Billing.Ledger;
 
 /// <summary>
-/// Takes back promotional credits whose time is over. What is held for conversations that run may still be used by them: the rest is taken when they
+/// Takes back promotional credits whose time is over. What conversations that run may still draw of them is left to these: the rest is taken when they
 /// have ended. Each grant is a transaction of its own, which finds nothing to do where another host was first.
 /// </summary>
 internal sealed class ExpireGrants(NpgsqlDataSource source, Transactions transactions) : IScheduledJob
@@ -27,7 +27,7 @@ internal sealed class ExpireGrants(NpgsqlDataSource source, Transactions transac
                 due = [.. await connection.QueryAsync<(string, string)>(new(
                     """
                     SELECT g.transaction_id, g.tenant_id FROM billing.grants g JOIN billing.heads h ON h.tenant_id = g.tenant_id
-                    WHERE g.ended_at IS NULL AND g.expires_at <= clock_timestamp() AND (h.available > 0 OR h.held = 0)
+                    WHERE g.ended_at IS NULL AND g.expires_at <= clock_timestamp() AND (h.held = 0 OR (h.available > 0 AND g.remaining > billing.kept_for_holds(g, h.held)))
                     ORDER BY g.expires_at LIMIT @PageSize
                     """, new { PageSize }, cancellationToken: ct))];
             }

@@ -76,6 +76,14 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
             tenantId, "SELECT * FROM billing.settle_hold($1, $2, $3, $4, $5, $6, $7)", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Jsonb(metadata), Jsonb(WithIds(lines)), NewEntryIds(3), Amount(alerts.Threshold));
 
+    /// <summary>Gives the subject's hold back whole. Replayed: it was over, and stays as it is. The posting is null when the subject never had one.</summary>
+    /// <param name="status">released or expired.</param>
+    /// <param name="metadata">Says why.</param>
+    public Task<Result<Posting?>> ReleaseHoldAsync(string tenantId, string subjectId, string status, object metadata, CancellationToken ct) =>
+        CallAsync(
+            tenantId, "SELECT * FROM billing.release_hold($1, $2, $3, $4, $5, $6)", ct,
+            Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Text(status), Jsonb(metadata), NewEntryIds(2));
+
     /// <summary>Charges what was learnt after the subject's hold had ended. The posting is null when it never had one.</summary>
     public Task<Result<Posting?>> ChargeLateAsync(string tenantId, string subjectId, string key, IReadOnlyList<Line> lines, CancellationToken ct) =>
         CallAsync(
@@ -137,6 +145,13 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
         await using var row = await query.ExecuteReaderAsync(ct);
         await row.ReadAsync(ct);
         return new(row.GetString(0), row.GetString(1), row.GetInt64(2));
+    }
+
+    /// <summary>Whether the subject's hold is active.</summary>
+    public async Task<bool> IsHeldAsync(string tenantId, string subjectId, CancellationToken ct)
+    {
+        await using var query = Command("SELECT EXISTS (SELECT FROM billing.holds WHERE tenant_id = $1 AND subject_id = $2 AND status = 'active')", Text(tenantId), Text(subjectId));
+        return await query.ExecuteScalarAsync(ct) is true;
     }
 
     /// <summary>The lines that a charge was made of, in their order; none for a release.</summary>

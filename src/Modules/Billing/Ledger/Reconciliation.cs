@@ -7,7 +7,8 @@ namespace VoicePlatform.Billing.Ledger;
 /// <param name="What">
 /// no_charge: it has begun and is over, and nothing was ever held or charged. hold_open: it is over and its credits are still reserved.
 /// ended_early: it goes on and its hold is over. cost_differs: it was charged something else than it says it cost.
-/// no_conversation: credits were held for what nobody knows.
+/// no_conversation: credits are held for what nobody knows, or were charged.
+/// hold_expired: they were, or their conversation was over, until time gave them back. charge_cut: what was used costs more than a posting carries.
 /// </param>
 /// <param name="Charged">By the ledger, in micro-credits; null: nothing yet.</param>
 /// <param name="Cost">By the conversation's owner, in micro-credits; null: not known.</param>
@@ -76,7 +77,7 @@ internal sealed class Reconciliation(UnitOfWork unit, IMediator mediator)
     private static List<Difference> Compare(IReadOnlyList<Chargeable> conversations, Dictionary<string, Held> holds)
     {
         var known = conversations.Select(c => c.SubjectId).ToHashSet(StringComparer.Ordinal);
-        var found = holds.Where(h => !known.Contains(h.Key)).Select(h => new Difference("no_conversation", h.Key, h.Value.TenantId, h.Value.Charged, null)).ToList();
+        var found = holds.Where(h => h.Value.Charged is not 0 && !known.Contains(h.Key)).Select(h => new Difference("no_conversation", h.Key, h.Value.TenantId, h.Value.Charged, null)).ToList();
         foreach (var c in conversations)
         {
             var held = holds.GetValueOrDefault(c.SubjectId);

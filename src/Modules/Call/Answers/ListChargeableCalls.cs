@@ -3,16 +3,21 @@ using VoicePlatform.Contracts.Billing;
 
 namespace VoicePlatform.Calls.Answers;
 
-internal sealed class ListChargeableCallsHandler(UnitOfWork unit) : IRequestHandler<ListChargeableCalls, Result<IReadOnlyList<Chargeable>>>
+internal sealed class ListChargeableCallsHandler(UnitOfWork unit)
+    : IRequestHandler<ListChargeableCalls, Result<IReadOnlyList<Chargeable>>>, IRequestHandler<FindChargeableCalls, Result<IReadOnlyList<Chargeable>>>
 {
-    public async Task<Result<IReadOnlyList<Chargeable>>> Handle(ListChargeableCalls request, CancellationToken cancellationToken)
+    private const string Select =
+        "SELECT id AS subject_id, tenant_id, answered_at IS NOT NULL AS has_begun, ended_at IS NOT NULL AS is_over, cost FROM call.calls WHERE NOT is_test";
+
+    public Task<Result<IReadOnlyList<Chargeable>>> Handle(ListChargeableCalls request, CancellationToken cancellationToken) =>
+        ReadAsync($"{Select} AND id > @After AND id <= @Until ORDER BY id LIMIT @Limit", request, cancellationToken);
+
+    public Task<Result<IReadOnlyList<Chargeable>>> Handle(FindChargeableCalls request, CancellationToken cancellationToken) =>
+        ReadAsync($"{Select} AND id = ANY(@SubjectIds)", new { SubjectIds = request.SubjectIds.ToArray() }, cancellationToken);
+
+    private async Task<Result<IReadOnlyList<Chargeable>>> ReadAsync(string sql, object values, CancellationToken ct)
     {
-        var rows = await (await unit.OpenAsync(cancellationToken)).QueryAsync<Chargeable>(new(
-            """
-            SELECT id AS subject_id, tenant_id, answered_at IS NOT NULL AS has_begun, ended_at IS NOT NULL AS is_over, cost
-            FROM call.calls WHERE id > @After AND id <= @Until AND NOT is_test ORDER BY id LIMIT @Limit
-            """,
-            new { request.After, request.Until, request.Limit }, unit.Transaction, cancellationToken: cancellationToken));
+        var rows = await (await unit.OpenAsync(ct)).QueryAsync<Chargeable>(new(sql, values, unit.Transaction, cancellationToken: ct));
         return Result<IReadOnlyList<Chargeable>>.Ok(rows.AsList());
     }
 }

@@ -9,6 +9,12 @@ public sealed record ListChargeableSessions(string After, string Until, int Limi
 /// <summary>The calls that may cost something, as <see cref="ListChargeableSessions"/>; Call answers.</summary>
 public sealed record ListChargeableCalls(string After, string Until, int Limit) : IRequest<Result<IReadOnlyList<Chargeable>>>;
 
+/// <summary>Of these subjects, the sessions that <see cref="ListChargeableSessions"/> would tell of; Session answers.</summary>
+public sealed record FindChargeableSessions(IReadOnlyCollection<string> SubjectIds) : IRequest<Result<IReadOnlyList<Chargeable>>>;
+
+/// <summary>Of these subjects, the calls that <see cref="ListChargeableCalls"/> would tell of; Call answers.</summary>
+public sealed record FindChargeableCalls(IReadOnlyCollection<string> SubjectIds) : IRequest<Result<IReadOnlyList<Chargeable>>>;
+
 /// <summary>A conversation that a hold may be placed for.</summary>
 /// <param name="SubjectId">The hold's subject: the session's id, or the call's.</param>
 /// <param name="HasBegun">Caller and assistant were there: it must be charged.</param>

@@ -22,7 +22,19 @@ public sealed record PlaceHold(string TenantId, string SubjectId, string? Assist
 public sealed record HoldPlaced(string HoldId, string RateCard, long Amount);
 
 /// <summary>Raises the subject's hold to cover the given use in all. Refused with payment_required when credits or a budget do not cover it.</summary>
-public sealed record ExtendHold(string TenantId, string SubjectId, IReadOnlyList<Measured> Expected) : ICommand<Done>;
+public sealed record ExtendHold(string TenantId, string SubjectId, IReadOnlyList<Measured> Expected) : ICommand<Cover>;
+
+public enum Cover
+{
+    /// <summary>The subject never had a hold (in test mode): it costs nothing.</summary>
+    NotNeeded,
+
+    /// <summary>All of it is held.</summary>
+    Held,
+
+    /// <summary>The subject's hold is over: nothing is covered any more.</summary>
+    Over,
+}
 
 /// <summary>Ends the subject's hold: charges what was used, gives back the rest. A second call answers the first one's charge.</summary>
 public sealed record SettleHold(string TenantId, string SubjectId, IReadOnlyList<Measured> Used) : ICommand<Charge>;
@@ -49,6 +61,3 @@ public sealed record PricedUse(string RateCard, long Amount, IReadOnlyList<Charg
     /// <summary>Components that were used and have no price on the card: they cost nothing.</summary>
     public IReadOnlyList<string> Unpriced { get; init; } = [];
 }
-
-/// <summary>What the tenant may still spend, its credit limit included: micro-credits, not below 0.</summary>
-public sealed record ReadSpendable(string TenantId) : IRequest<Result<long>>;

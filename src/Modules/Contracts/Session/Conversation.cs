@@ -20,6 +20,9 @@ public sealed record ConversationPlan(
 {
     public string AssistantId { get; init; } = "";
 
+    /// <summary>How long it is paid for from its beginning on, before anything is reported; null: to its end.</summary>
+    public TimeSpan? Covered { get; init; }
+
     /// <summary>What the assistant can do, as it was when the conversation began.</summary>
     public IReadOnlyList<ToolDocument> Tools { get; init; } = [];
 }
@@ -91,13 +94,40 @@ public sealed record ReportProgress(
     IReadOnlyList<TurnTiming> Turns,
     IReadOnlyList<UsageTotal> Usage,
     IReadOnlyList<SessionNote> Notes,
-    bool CallerPresent) : IRequest<Result<Continuation>>;
+    bool CallerPresent) : IRequest<Result<ReportAnswer>>
+{
+    /// <summary>The time it is of, where it is told late: after the conversation's end, its end. Null: now.</summary>
+    public DateTimeOffset? At { get; init; }
+}
+
+/// <param name="Covered">
+/// How much longer the conversation is paid for, counted from when the report was sent (the clocks of two machines do not matter); null: to its end. Without
+/// another answer it must be over by then.
+/// </param>
+public sealed record ReportAnswer(Continuation Continuation, TimeSpan? Covered = null);
 
 public enum Continuation { GoOn, Ended, OutOfCredits }
 
-/// <summary>Ends a session exactly once: state, usage, charge, hold, event, in one transaction. Asking again changes nothing.</summary>
+/// <summary>What those who hold conversations and those who charge for them agree on.</summary>
+public static class ConversationTimes
+{
+    /// <summary>How often whoever runs a conversation reports on it.</summary>
+    public static readonly TimeSpan ReportInterval = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a goodbye may take: a conversation ends at most this much after its limit, and one that is paid for no longer says it this much before.</summary>
+    public static readonly TimeSpan Goodbye = TimeSpan.FromSeconds(10);
+}
+
+/// <summary>
+/// Ends a session exactly once: state, usage, charge, hold, event, in one transaction. Asking again changes nothing. A conversation by voice is charged
+/// until <see cref="EndedAt"/>, and never for more than a report's interval after the last report, nor beyond its longest duration and a goodbye.
+/// </summary>
 /// <param name="Reason">One of <see cref="EndReasons"/>.</param>
-public sealed record FinishSession(string SessionId, string Reason) : ICommand<Done>;
+public sealed record FinishSession(string SessionId, string Reason) : ICommand<Done>
+{
+    /// <summary>When the conversation was over, as whoever held or saw it knows; null: now.</summary>
+    public DateTimeOffset? EndedAt { get; init; }
+}
 
 /// <summary>Why a conversation ended; public vocabulary, never renamed.</summary>
 public static class EndReasons

@@ -1,16 +1,33 @@
 using System.Text.Json;
 using Dapper;
+using VoicePlatform.Contracts.Billing;
 using VoicePlatform.Contracts.Sessions;
+using VoicePlatform.Sessions.Data;
 
 namespace VoicePlatform.Sessions.Analysis;
 
 /// <summary>What was found out about conversations, and the queue of what is to be.</summary>
 internal static class Analyses
 {
-    /// <summary>Puts a conversation into the queue. False when it is in it already.</summary>
+    // What is asked of the model beside the conversation, and what it answers, both generously.
+    private const int FormTokens = 1_500;
+    private const int AnswerTokens = 1_000;
+    private const int MostTries = 2;
+
+    /// <summary>Whose hold pays for a run until its use is charged.</summary>
+    public static string HoldSubject(string sessionId, int run) => $"analysis:{sessionId}:{run}";
+
+    public static PlaceHold Hold(string tenantId, string sessionId, string assistantId, int run, IReadOnlyList<StoredLine> lines) => new(
+        tenantId, HoldSubject(sessionId, run), assistantId,
+        [
+            new("llm_input", "token", MostTries * (FormTokens + (lines.Sum(l => (long)l.Text.Length) / 3))),
+            new("llm_output", "token", MostTries * AnswerTokens),
+        ]);
+
+    /// <summary>Puts a conversation into the queue. Answers which run it is; null when it is in it already.</summary>
     /// <param name="settingsJson">As <see cref="Contracts.Assistants.AnalysisSettings"/>, with the model.</param>
-    public static async Task<bool> QueueAsync(this UnitOfWork unit, string sessionId, string tenantId, string settingsJson, DateTimeOffset now, CancellationToken ct) =>
-        await (await unit.OpenAsync(ct)).ExecuteAsync(new(
+    public static async Task<int?> QueueAsync(this UnitOfWork unit, string sessionId, string tenantId, string settingsJson, DateTimeOffset now, CancellationToken ct) =>
+        await (await unit.OpenAsync(ct)).ExecuteScalarAsync<int?>(new(
             """
             INSERT INTO session.analyses AS a (session_id, tenant_id, run, settings, status, asked_at, attempts, next_attempt_at, fields)
             VALUES (@sessionId, @tenantId, 1, @settingsJson::jsonb, 'pending', @now, 0, @now, '{}')
@@ -18,8 +35,9 @@ internal static class Analyses
               run = a.run + 1, settings = excluded.settings, status = 'pending', asked_at = @now, attempts = 0, next_attempt_at = @now, leased_until = NULL,
               ended_at = NULL, model = NULL, summary = NULL, success = NULL, success_reason = NULL, fields = '{}', error = NULL
             WHERE a.status <> 'pending'
+            RETURNING run
             """,
-            new { sessionId, tenantId, settingsJson, now }, unit.Transaction, cancellationToken: ct)) > 0;
+            new { sessionId, tenantId, settingsJson, now }, unit.Transaction, cancellationToken: ct));
 
     /// <summary>Null where none was asked for.</summary>
     public static async Task<ConversationAnalysis?> AnalysisAsync(this UnitOfWork unit, string sessionId, CancellationToken ct) =>

@@ -2,7 +2,6 @@ using Dapper;
 using Npgsql;
 using VoicePlatform.Contracts.Agent;
 using VoicePlatform.Contracts.Assistants;
-using VoicePlatform.Contracts.Billing;
 using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.Sessions.Data;
 
@@ -40,7 +39,7 @@ internal sealed class Analyst(
               WHERE d.status = 'pending' AND d.next_attempt_at <= @now
                 AND (SELECT count(*) FROM session.analyses r WHERE r.tenant_id = d.tenant_id AND r.status = 'pending' AND r.leased_until > @now) < @AtOncePerTenant
               ORDER BY d.next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-            RETURNING a.session_id, a.tenant_id, a.run, a.attempts, a.settings::text AS settings_json, s.started_at, s.is_test
+            RETURNING a.session_id, a.tenant_id, a.run, a.attempts, a.settings::text AS settings_json, s.assistant_id, s.started_at, s.is_test
             """,
             new { now, Lease, AtOncePerTenant }, cancellationToken: ct));
     }
@@ -71,12 +70,16 @@ internal sealed class Analyst(
 
     private async Task<Result<Findings>> AnalyzeAsync(Due due, UnitOfWork unit, IMediator mediator, CancellationToken ct)
     {
-        if (!due.IsTest && (await mediator.Send(new ReadSpendable(due.TenantId), ct)).Value <= 0)
+        var lines = await unit.LinesAsync(due.SessionId, ct);
+        if (!due.IsTest)
         {
-            return SessionErrors.AnalysisNotCovered;
+            var hold = await mediator.Send(Analyses.Hold(due.TenantId, due.SessionId, due.AssistantId, due.Run, lines), ct);
+            if (!hold.IsOk)
+            {
+                return hold.Error;
+            }
         }
 
-        var lines = await unit.LinesAsync(due.SessionId, ct);
         await unit.ReleaseAsync();
         using var timeout = new CancellationTokenSource(AnswerTimeout, Clock);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, timeout.Token);
@@ -98,6 +101,7 @@ internal sealed class Analyst(
     {
         public required string SessionId { get; init; }
         public required string TenantId { get; init; }
+        public required string AssistantId { get; init; }
         public int Run { get; init; }
         public int Attempts { get; init; }
         public required string SettingsJson { get; init; }

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using VoicePlatform.Contracts.Assistants;
-using VoicePlatform.Contracts.Billing;
 using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.Sessions.Data;
 
@@ -18,7 +17,8 @@ internal sealed class AskForAnalysisHandler(SessionDb db, UnitOfWork unit, IMedi
             return session is null ? SessionErrors.NotFound : SessionErrors.NotEnded;
         }
 
-        if ((await unit.LinesAsync(session.Id, cancellationToken)).TrueForAll(l => l.Speaker == "agent"))
+        var lines = await unit.LinesAsync(session.Id, cancellationToken);
+        if (lines.TrueForAll(l => l.Speaker == "agent"))
         {
             return SessionErrors.NothingSaid;
         }
@@ -29,14 +29,18 @@ internal sealed class AskForAnalysisHandler(SessionDb db, UnitOfWork unit, IMedi
             return settings.Error;
         }
 
-        if (!session.IsTest && (await mediator.Send(new ReadSpendable(session.TenantId), cancellationToken)).Value <= 0)
-        {
-            return SessionErrors.AnalysisNotCovered;
-        }
-
-        if (!await unit.QueueAsync(session.Id, session.TenantId, settings.Value, clock.GetUtcNow(), cancellationToken))
+        if (await unit.QueueAsync(session.Id, session.TenantId, settings.Value, clock.GetUtcNow(), cancellationToken) is not { } run)
         {
             return SessionErrors.AnalysisPending;
+        }
+
+        if (!session.IsTest)
+        {
+            var hold = await mediator.Send(Analyses.Hold(session.TenantId, session.Id, session.AssistantId, run, lines), cancellationToken);
+            if (!hold.IsOk)
+            {
+                return hold.Error;
+            }
         }
 
         unit.AfterCommit(analyst.Wake);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Dapper;
 using VoicePlatform.Contracts.Agent;
+using VoicePlatform.Contracts.Billing;
 using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.Contracts.Tenants;
 using VoicePlatform.Sessions.Answers;
@@ -34,7 +35,16 @@ internal sealed class KeepAnalysisHandler(UnitOfWork unit, IMediator mediator, T
             return default(Done);
         }
 
-        // Late use, as what a conversation's agent tells after its end: charged as such.
+        // What was held for it is free again, and in the same moment what it used is charged, as all late use of the conversation is.
+        if (!session.IsTest)
+        {
+            var released = await mediator.Send(new SettleHold(session.TenantId, Analyses.HoldSubject(session.Id, request.Run), []), cancellationToken);
+            if (!released.IsOk)
+            {
+                return released.Error;
+            }
+        }
+
         var usage = found.Usage.Select(u => u with { Turn = -request.Run }).ToList();
         var charged = await mediator.Send(new ReportProgressHandler.Keep(new ReportProgress(request.SessionId, [], [], usage, [], CallerPresent: false)), cancellationToken);
         if (!charged.IsOk)

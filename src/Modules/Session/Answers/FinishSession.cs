@@ -29,8 +29,7 @@ internal sealed class FinishSessionHandler(
             return default(Done);
         }
 
-        // A conversation whose process died is charged until somebody last saw it, not until we noticed.
-        var endedAt = request.Reason is EndReasons.AgentLost ? session.LastSeenAt : clock.GetUtcNow();
+        var endedAt = session.EndsAt(request.Reason, request.EndedAt, clock.GetUtcNow());
         var elapsed = session.StartedAt is { } startedAt ? endedAt - startedAt : TimeSpan.Zero;
         var usage = await unit.UsageAsync(session.Id, cancellationToken);
 

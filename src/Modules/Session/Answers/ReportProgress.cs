@@ -7,9 +7,9 @@ using VoicePlatform.Sessions.Data;
 namespace VoicePlatform.Sessions.Answers;
 
 /// <summary>Two transactions on purpose: what was said is kept even when the credits for going on are missing.</summary>
-internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandler<ReportProgress, Result<Continuation>>
+internal sealed class ReportProgressHandler(IMediator mediator, ILogger<ReportProgressHandler> log) : IRequestHandler<ReportProgress, Result<ReportAnswer>>
 {
-    public async Task<Result<Continuation>> Handle(ReportProgress request, CancellationToken cancellationToken)
+    public async Task<Result<ReportAnswer>> Handle(ReportProgress request, CancellationToken cancellationToken)
     {
         var kept = await mediator.Send(new Keep(request), cancellationToken);
         if (!kept.IsOk)
@@ -19,19 +19,30 @@ internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandle
 
         if (kept.Value.Expected is not { } expected)
         {
-            return Continuation.Ended;
+            return new ReportAnswer(Continuation.Ended);
         }
 
         var extended = await mediator.Send(new ExtendHold(kept.Value.TenantId, kept.Value.HoldSubject, expected), cancellationToken);
-        return extended.IsOk ? Continuation.GoOn
-            : extended.Error.Kind is ErrorKind.PaymentRequired ? Continuation.OutOfCredits
-            : extended.Error;
+        if (extended.IsOk && extended.Value is not Cover.Over)
+        {
+            return new ReportAnswer(Continuation.GoOn, extended.Value is Cover.NotNeeded ? null : kept.Value.Covered);
+        }
+
+        if (extended.Error is { Kind: ErrorKind.Unavailable } later)
+        {
+            return later;
+        }
+
+        // Whatever refuses it: what is not held is not talked through.
+        SessionLog.NotCovered(log, request.SessionId, extended.Error?.Code ?? "its hold is over");
+        return new ReportAnswer(Continuation.OutOfCredits, TimeSpan.Zero);
     }
 
     internal sealed record Keep(ReportProgress Report) : ICommand<Kept>;
 
     /// <param name="Expected">What the hold must cover to go on; null when the session has ended.</param>
-    internal sealed record Kept(string TenantId, string HoldSubject, IReadOnlyList<Measured>? Expected);
+    /// <param name="Covered">How much longer it is paid for when that is held; null: to its end.</param>
+    internal sealed record Kept(string TenantId, string HoldSubject, IReadOnlyList<Measured>? Expected, TimeSpan? Covered = null);
 
     internal sealed class KeepHandler(UnitOfWork unit, IMediator mediator, TimeProvider clock) : IRequestHandler<Keep, Result<Kept>>
     {
@@ -39,20 +50,22 @@ internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandle
         {
             var report = request.Report;
             var now = clock.GetUtcNow();
+            var at = report.At < now ? report.At.Value : now;
 
             // The row lock orders this report and the session's end: after the end, a late report still keeps its lines but holds nothing.
             var row = await unit.Connection.QuerySingleOrDefaultAsync<SessionRow>(new(
                 """
                 WITH before AS (SELECT id, status FROM session.sessions WHERE id = @SessionId FOR UPDATE)
                 UPDATE session.sessions s SET
-                  last_seen_at = CASE WHEN s.status = 'ended' THEN s.last_seen_at ELSE @now END,
-                  started_at = CASE WHEN @CallerPresent AND s.status = 'created' THEN @now ELSE s.started_at END,
+                  last_seen_at = CASE WHEN s.status = 'ended' THEN s.last_seen_at ELSE greatest(s.last_seen_at, @at) END,
+                  started_at = CASE WHEN @CallerPresent AND s.status = 'created' THEN greatest(s.created_at, @at) ELSE s.started_at END,
                   status = CASE WHEN @CallerPresent AND s.status = 'created' THEN 'active' ELSE s.status END
                 FROM before WHERE s.id = before.id
-                RETURNING s.tenant_id, s.hold_subject, s.status, s.started_at, s.text_only, s.call_id, s.phone->>'direction' AS direction, s.phone->>'to_number' AS number, s.is_recorded, s.is_test,
+                RETURNING s.tenant_id, s.hold_subject, s.status, s.started_at, s.text_only, s.max_duration_s, s.call_id,
+                  s.phone->>'direction' AS direction, s.phone->>'to_number' AS number, s.is_recorded, s.is_test,
                   before.status = 'created' AND s.status = 'active' AS has_started
                 """,
-                new { report.SessionId, report.CallerPresent, now }, unit.Transaction, cancellationToken: cancellationToken));
+                new { report.SessionId, report.CallerPresent, at }, unit.Transaction, cancellationToken: cancellationToken));
             if (row is null)
             {
                 return SessionErrors.NotFound;
@@ -70,14 +83,15 @@ internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandle
 
             if (row is { HasStarted: true, CallId: { } callId })
             {
-                await mediator.Publish((INotification)new PhoneSessionStarted(report.SessionId, callId, now), cancellationToken);
+                await mediator.Publish((INotification)new PhoneSessionStarted(report.SessionId, callId, row.StartedAt ?? at), cancellationToken);
             }
 
             // Whole slices, so that the hold is raised once a slice and not with every report.
-            var elapsed = now - (row.StartedAt ?? now);
+            var elapsed = at - (row.StartedAt ?? at);
             var slices = Math.Ceiling((elapsed + Pricing.Lead) / Pricing.Slice);
             var used = await unit.UsageAsync(report.SessionId, cancellationToken);
-            return new Kept(row.TenantId, row.HoldSubject, Pricing.Ahead(row.Channel, used, Pricing.Slice * (slices - 1)));
+            return new Kept(
+                row.TenantId, row.HoldSubject, Pricing.Ahead(row.Channel, used, Pricing.Slice * (slices - 1)), Pricing.CoverOf(slices, Session.LongestOf(row.MaxDurationS)) - elapsed);
         }
 
         /// <summary>Somebody else ended the conversation (a request, the sweeper) before its agent had told all that it used.</summary>
@@ -121,6 +135,7 @@ internal sealed class ReportProgressHandler(IMediator mediator) : IRequestHandle
             public DateTimeOffset? StartedAt { get; init; }
             public required string HoldSubject { get; init; }
             public bool TextOnly { get; init; }
+            public int MaxDurationS { get; init; }
             public string? CallId { get; init; }
             public string? Direction { get; init; }
             public string? Number { get; init; }

@@ -8,10 +8,9 @@ namespace VoicePlatform.Sessions.Compat;
 /// Conversations that an agent of somebody else's holds report nothing: their rooms are looked at instead, so that they start with
 /// their caller, are paid for while they last, and end.
 /// </summary>
-internal sealed class WatchedRooms(NpgsqlDataSource source, IServiceScopeFactory scopes, TimeProvider clock, ILogger<WatchedRooms> log) : BackgroundLoop(Interval, clock, log)
+internal sealed class WatchedRooms(NpgsqlDataSource source, IServiceScopeFactory scopes, TimeProvider clock, ILogger<WatchedRooms> log) : BackgroundLoop(ConversationTimes.ReportInterval, clock, log)
 {
     private const int Batch = 200;
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
     /// <summary>A caller who lost the connection may come back; one who never came is not waited for longer.</summary>
     private static readonly TimeSpan AwayFor = TimeSpan.FromSeconds(20);
@@ -46,21 +45,25 @@ internal sealed class WatchedRooms(NpgsqlDataSource source, IServiceScopeFactory
 
         var now = Clock.GetUtcNow();
         var reason = session.StartedAt is { } startedAt
-            ? now - startedAt > TimeSpan.FromSeconds(session.MaxDurationS) ? EndReasons.MaxDuration
-                : !isThere && now - session.LastSeenAt > AwayFor ? EndReasons.CallerLeft
+            ? !isThere && now - session.LastSeenAt > AwayFor ? EndReasons.CallerLeft
+                : now - startedAt > TimeSpan.FromSeconds(session.MaxDurationS) ? EndReasons.MaxDuration
                 : null
             : !isThere && now - session.CreatedAt > NeverCameAfter ? EndReasons.NeverStarted : null;
         if (reason is null && isThere)
         {
             var told = await mediator.Send(new ReportProgress(session.Id, [], [], [], [], CallerPresent: true), ct);
-            reason = told is { IsOk: true, Value: Continuation.OutOfCredits } ? EndReasons.OutOfCredits : null;
+            reason = told is { IsOk: true, Value.Continuation: Continuation.OutOfCredits } ? EndReasons.OutOfCredits : null;
         }
 
         if (reason is not null)
         {
-            await mediator.Send(new FinishSession(session.Id, reason), ct);
+            await mediator.Send(new FinishSession(session.Id, reason) { EndedAt = EndOf(session, isThere) }, ct);
         }
     }
+
+    /// <summary>Who is gone was there until he was last seen; who is there, no longer than he may be. Null: until now.</summary>
+    private static DateTimeOffset? EndOf(Watched session, bool isThere) =>
+        isThere ? session.StartedAt + TimeSpan.FromSeconds(session.MaxDurationS) : session.LastSeenAt;
 
     private async Task<List<Watched>> OpenAsync(CancellationToken ct)
     {

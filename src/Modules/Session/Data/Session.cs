@@ -54,6 +54,11 @@ internal sealed class Session
     /// <summary>An agent that is not ours attends it, which reports nothing: its room is watched instead.</summary>
     public bool RunsElsewhere { get; private set; }
 
+    /// <summary>Longer than this it is not held, and not charged.</summary>
+    public TimeSpan Longest => LongestOf(MaxDurationS);
+
+    public static TimeSpan LongestOf(int maxDurationS) => TimeSpan.FromSeconds(maxDurationS) + ConversationTimes.Goodbye;
+
     public PhoneCall? PhoneCall => Phone is null ? null : Json.Read<PhoneCall>(Phone);
 
     public Channel Channel => new(TextOnly, PhoneCall?.Direction, IsRecorded, PhoneCall?.ToNumber);
@@ -142,6 +147,23 @@ internal sealed class Session
 
         (RunsElsewhere, LastSeenAt) = (false, now);
         return true;
+    }
+
+    /// <summary>
+    /// When it is over, if it ends now. Text is charged by the message: it ends when that is noticed. A voice is charged by the second: what nobody
+    /// reported on did not happen, beyond the time until the next report, which need not have come yet; when none came for long, not even that.
+    /// </summary>
+    /// <param name="told">By whoever knows.</param>
+    public DateTimeOffset EndsAt(string reason, DateTimeOffset? told, DateTimeOffset now)
+    {
+        if (TextOnly || StartedAt is not { } startedAt)
+        {
+            return now;
+        }
+
+        var seen = reason is EndReasons.AgentLost ? LastSeenAt : LastSeenAt + ConversationTimes.ReportInterval;
+        var ended = new[] { now, told ?? now, seen, startedAt + Longest }.Min();
+        return ended > startedAt ? ended : startedAt;
     }
 
     /// <summary>False when it had ended already.</summary>

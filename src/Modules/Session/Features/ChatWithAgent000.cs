@@ -50,7 +50,7 @@ internal static class ChatWithAgent000
             ?? (Username is not { Length: > 200 } ? null : Error.Field("username", "invalid", "'username' may have 200 characters."));
     }
 
-    /// <param name="Ended">The assistant ended the conversation: the next message begins another.</param>
+    /// <param name="Ended">The conversation is over: the next message begins another.</param>
     public sealed record Response(
         [property: JsonPropertyName("reply")] string Reply, [property: JsonPropertyName("sessionId")] string SessionId,
         [property: JsonPropertyName("turn")] int Turn, [property: JsonPropertyName("ended")] bool Ended);

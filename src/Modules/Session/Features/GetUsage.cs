@@ -42,7 +42,7 @@ internal static class GetUsage
         /// <summary>By the tenant's own key at the provider: charged less, as its rate card says.</summary>
         public bool OwnKey { get; init; }
 
-        /// <summary>With by_turn: which turn; 0 is what belongs to none, such as listening.</summary>
+        /// <summary>With by_turn: which turn; 0 is what belongs to none, such as listening; below 0 are analyses after the end, -1 the first.</summary>
         [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
         public int? Turn { get; init; }
     }

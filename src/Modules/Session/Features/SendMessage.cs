@@ -2,6 +2,7 @@ using VoicePlatform.Contracts.Agent;
 using VoicePlatform.Contracts.Assistants;
 using VoicePlatform.Contracts.Billing;
 using VoicePlatform.Contracts.Sessions;
+using VoicePlatform.Sessions.Answers;
 using VoicePlatform.Sessions.Data;
 
 namespace VoicePlatform.Sessions.Features;
@@ -58,7 +59,7 @@ internal static class SendMessage
                 return answer.Error ?? kept.Error!;
             }
 
-            return new TextReply(answer.Value.Text, t.Turn, answer.Value.EndsConversation);
+            return new TextReply(answer.Value.Text, t.Turn, kept.Value.IsOver);
         }
     }
 
@@ -93,6 +94,11 @@ internal static class SendMessage
                 return covered.Error;
             }
 
+            if (covered.Value is Cover.Over)
+            {
+                return SessionErrors.NotCovered;
+            }
+
             var assistant = await mediator.Send(new FindAssistant(session.TenantId, session.AssistantId, session.AssistantVersion, session.Overrides, session.IsTest), cancellationToken);
             if (!assistant.IsOk)
             {
@@ -121,28 +127,44 @@ internal static class SendMessage
     }
 
     /// <param name="Answer">Null when there was none.</param>
-    internal sealed record EndTurn(OpenTurn Turn, TextAnswer? Answer) : ICommand<Done>;
+    internal sealed record EndTurn(OpenTurn Turn, TextAnswer? Answer) : ICommand<EndedTurn>;
 
-    internal sealed class EndTurnHandler(SessionDb db, UnitOfWork unit, IMediator mediator, TimeProvider clock) : IRequestHandler<EndTurn, Result<Done>>
+    /// <param name="IsOver">The conversation is, by the assistant's doing or by somebody else's meanwhile.</param>
+    internal sealed record EndedTurn(bool IsOver);
+
+    internal sealed class EndTurnHandler(SessionDb db, IMediator mediator, TimeProvider clock) : IRequestHandler<EndTurn, Result<EndedTurn>>
     {
-        public async Task<Result<Done>> Handle(EndTurn request, CancellationToken cancellationToken)
+        public async Task<Result<EndedTurn>> Handle(EndTurn request, CancellationToken cancellationToken)
         {
             var turn = request.Turn;
             var session = await db.Sessions.FromSql($"SELECT * FROM session.sessions WHERE id = {turn.SessionId} FOR UPDATE").SingleAsync(cancellationToken);
             session.BusyUntil = null;
             await db.SaveChangesAsync(cancellationToken);
-            if (request.Answer is not { } answer || session.Status is SessionStatus.Ended)
+            var isOver = session.Status is SessionStatus.Ended;
+            if (request.Answer is not { } answer)
             {
-                return default(Done);
+                return new EndedTurn(isOver);
             }
 
+            // As an agent's report: what was answered is charged, with the conversation's end or, when somebody ended it meanwhile, on top of that.
             var now = clock.GetUtcNow();
             var usage = answer.Usage.Append(new UsageTotal("message", "platform", "text", "message", 1)).Select(u => u with { Turn = turn.Turn });
-            await unit.AppendAsync(
-                turn.SessionId, [new(turn.Seq + 1, turn.Turn, Speaker.Agent, answer.Text, now, now, false)], [], usage.ToList(), answer.Notes, cancellationToken);
-            return answer.EndsConversation
-                ? await mediator.Send(new FinishSession(turn.SessionId, EndReasons.AssistantEnded), cancellationToken)
-                : default(Done);
+            var kept = await mediator.Send(
+                new ReportProgressHandler.Keep(new ReportProgress(
+                    turn.SessionId, [new(turn.Seq + 1, turn.Turn, Speaker.Agent, answer.Text, now, now, false)], [], usage.ToList(), answer.Notes, CallerPresent: true)),
+                cancellationToken);
+            if (!kept.IsOk)
+            {
+                return kept.Error;
+            }
+
+            if (isOver || !answer.EndsConversation)
+            {
+                return new EndedTurn(isOver);
+            }
+
+            var finished = await mediator.Send(new FinishSession(turn.SessionId, EndReasons.AssistantEnded), cancellationToken);
+            return finished.IsOk ? new EndedTurn(IsOver: true) : finished.Error;
         }
     }
 }
