@@ -23,8 +23,8 @@ internal sealed class LedgerProofTests
     [Test]
     public async Task The_books_are_right_whoever_dies()
     {
-        var played = await ProveAsync(Seed() ?? (ulong)Random.Shared.NextInt64(), operations: 250, kills: 3);
-        Assert.That(played.Kinds, Is.SupersetOf(new[] { "topup", "hold", "extend", "charge", "release", "reversal" }), "Something was to be proved.");
+        var played = await ProveAsync(Seed() ?? (ulong)Random.Shared.NextInt64(), operations: 320, kills: 3);
+        Assert.That(played.Kinds, Is.SupersetOf(new[] { "topup", "promotional", "hold", "extend", "charge", "release", "reversal", "adjustment", "expiry" }), "Something was to be proved.");
     }
 
     [Test]
@@ -45,6 +45,9 @@ internal sealed class LedgerProofTests
     [TestCase("billing.settle_hold", "greatest(head.available + head.credit_limit, 0)", "greatest(head.available, 0)")]
     [TestCase("billing.settle_hold", "h.status <> 'active'", "false")]
     [TestCase("billing.extend_hold", "SET amount = p_at_least", "SET amount = amount")]
+    [TestCase("billing.expire_grant", "billing.kept_for_holds(g, head.held)", "0")]
+    [TestCase("billing.draw", "ORDER BY expires_at, transaction_id", "ORDER BY transaction_id")]
+    [TestCase("billing.charge_late", "greatest(head.available + head.credit_limit, 0)", "cost")]
     [Explicit("Proves the proof: it must fail on a ledger that is wrong.")]
     public void A_ledger_that_is_wrong_is_found(string function, string right, string wrong)
     {
@@ -135,17 +138,26 @@ internal sealed class LedgerProofTests
     {
         foreach (var (step, n) in operation.Steps.Select((s, n) => (s, n)))
         {
-            var key = step.Asks switch { Asks.TopUp => $"topup:{step.Name}", Asks.Hold => $"hold:{step.Name}", Asks.Settle => $"end:{step.Name}", _ => null };
+            var key = step.Asks switch
+            {
+                Asks.TopUp => $"topup:{step.Name}",
+                Asks.Grant => $"grant:{step.Name}",
+                Asks.Hold => $"hold:{step.Name}",
+                Asks.Settle => $"end:{step.Name}",
+                Asks.Late => $"late:{Scenario.LateKey(step.Name, step.Amount)}",
+                _ => null,
+            };
             var exists = key is not null && model.Known.ContainsKey(key);
             if (ending.Refusal is not null)
             {
                 // What was bought or has happened is booked, whatever the balance.
-                if (operation.Steps.All(s => s.Asks is Asks.TopUp or Asks.Settle) || ending.Refusal is not ("billing.insufficient_credits" or "billing.already_reversed" or "billing.not_reversible" or "billing.reversal_not_covered"))
+                if (operation.Steps.All(s => s.Asks is Asks.TopUp or Asks.Grant or Asks.Settle or Asks.Late or Asks.Expire)
+                    || ending.Refusal is not ("billing.insufficient_credits" or "billing.expired_already" or "billing.already_reversed" or "billing.not_reversible" or "billing.reversal_not_covered"))
                 {
                     yield return $"{step} was refused: {ending.Refusal}";
                 }
 
-                if (isNeverDone && step.Asks is Asks.TopUp && exists)
+                if (isNeverDone && step.Asks is (Asks.TopUp or Asks.Grant) && exists)
                 {
                     yield return $"{step} was refused with the rest of its transaction, and is there";
                 }
@@ -154,7 +166,7 @@ internal sealed class LedgerProofTests
             }
 
             var told = ending.Told[n];
-            if ((step.Asks is Asks.TopUp or Asks.Hold && !exists) || (told.TransactionId is { } id && model.Known.Values.All(k => k.Transaction.Id != id)))
+            if ((step.Asks is Asks.TopUp or Asks.Grant or Asks.Hold && !exists) || (told.TransactionId is { } id && model.Known.Values.All(k => k.Transaction.Id != id)))
             {
                 yield return $"{step} was done, and is not there";
             }
@@ -190,6 +202,7 @@ internal sealed class LedgerProofTests
                 problems.Add($"billing.verify: {broken}");
             }
 
+            problems.AddRange(await WrongGrantsAsync(ledger, model));
             var holds = new Dictionary<string, (long, string, string?)>();
             await using var query = ledger.Source.CreateCommand($"SELECT subject_id, amount, status, transaction_id FROM billing.holds WHERE tenant_id = '{model.Tenant}'");
             await using var row = await query.ExecuteReaderAsync();
@@ -218,6 +231,30 @@ internal sealed class LedgerProofTests
         return problems;
     }
 
+    private static async Task<List<string>> WrongGrantsAsync(BareLedger ledger, TenantModel model)
+    {
+        var problems = new List<string>();
+        var count = 0;
+        await using var query = ledger.Source.CreateCommand($"SELECT transaction_id, amount, remaining, expired FROM billing.grants WHERE tenant_id = '{model.Tenant}'");
+        await using var row = await query.ExecuteReaderAsync();
+        for (; await row.ReadAsync(); count++)
+        {
+            var given = model.Grants[row.GetString(0)];
+            var (amount, left, expired) = (row.GetInt64(1), row.GetInt64(2), row.GetInt64(3));
+            if (amount != given.Amount || expired != given.Expired || (model.MayHaveClosed ? left > given.Amount - given.Expired : left != given.Left))
+            {
+                problems.Add($"grant {given.Key} of {amount} has {left} left and {expired} expired, should have {given.Left} and {given.Expired} of {given.Amount}");
+            }
+        }
+
+        if (count != model.Grants.Count)
+        {
+            problems.Add($"{model.Tenant} has {count} grants, should have {model.Grants.Count}");
+        }
+
+        return problems;
+    }
+
     /// <summary>Whoever asks a second time for what was done changes nothing and is told the same.</summary>
     private static async Task<List<string>> AskAgainAsync(BareLedger ledger, IReadOnlyList<Step> asked, IReadOnlyList<TenantModel> models)
     {
@@ -234,6 +271,9 @@ internal sealed class LedgerProofTests
                 Asks.Hold => model.Known.ContainsKey($"hold:{step.Name}"),
                 Asks.Extend => model.Known.ContainsKey($"extend:{step.Name}:{cost}"),
                 Asks.Settle => model.Known.ContainsKey($"end:{step.Name}"),
+                Asks.Grant => model.Known.ContainsKey($"grant:{step.Name}"),
+                Asks.Late => model.Known.ContainsKey($"late:{Scenario.LateKey(step.Name, step.Amount)}"),
+                Asks.Expire => false,       // The job comes by again and again; what it finds then is new.
                 _ => model.Known.TryGetValue(step.Name, out var target) && model.Known.ContainsKey($"reversal:{target.Transaction.Id}"),
             };
             if (isDone)

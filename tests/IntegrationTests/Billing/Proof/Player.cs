@@ -2,6 +2,7 @@ using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using VoicePlatform.Billing.Features;
+using VoicePlatform.Billing.Ledger;
 using VoicePlatform.Contracts.Billing;
 using VoicePlatform.SharedKernel;
 
@@ -89,21 +90,38 @@ internal static class Player
                 return Read(await mediator.Send(new ExtendHold(step.Tenant, step.Name, Scenario.Use(step.Amount))), _ => new Told());
             case Asks.Settle:
                 return Read(await mediator.Send(new SettleHold(step.Tenant, step.Name, Scenario.Use(step.Amount))), c => new Told(c.TransactionId, Cost: c.Cost));
+            case Asks.Grant:
+                var granted = await scope.GetRequiredService<LedgerPostings>().GrantAsync(
+                    step.Tenant, $"grant:{step.Name}", new { external_reference = step.Name }, step.Amount, Scenario.ExpiryOf(step.Name), default);
+                return Read(granted, p => new Told(p!.TransactionId, p.Replayed ? null : p.Available));
+            case Asks.Expire:
+                return await FindAsync(scope, step) is string grant && await scope.GetRequiredService<LedgerPostings>().ExpireAsync(step.Tenant, grant, default) is { } expired
+                    ? new Told(expired.Posting.TransactionId, expired.Posting.Available)
+                    : new Told();
+            case Asks.Late:
+                // Who runs a conversation knows whether it is over.
+                return await ScalarAsync(scope, "SELECT status FROM billing.holds WHERE tenant_id = $1 AND subject_id = $2", step) is not ("settled" or "released")
+                    ? new Told()
+                    : Read(await mediator.Send(new ChargeLateUse(step.Tenant, step.Name, [], Scenario.Use(step.Amount))), c => new Told(c.TransactionId, Cost: c.Cost));
             case Asks.Reverse:
-                var unit = scope.GetRequiredService<UnitOfWork>();
-                await using (var find = new NpgsqlCommand("SELECT id FROM billing.transactions WHERE tenant_id = $1 AND idempotency_key = $2", unit.Connection, unit.Transaction)
-                {
-                    Parameters = { new() { Value = step.Tenant }, new() { Value = step.Name } },
-                })
-                {
-                    return await find.ExecuteScalarAsync() is string transaction
-                        ? Read(await mediator.Send(new ReverseTransaction.Command(transaction, "proof")), r => new Told(r.TransactionId, r.Available))
-                        : new Told();
-                }
+                return await FindAsync(scope, step) is string transaction
+                    ? Read(await mediator.Send(new ReverseTransaction.Command(transaction, "proof")), r => new Told(r.TransactionId, r.Available))
+                    : new Told();
 
             default:
                 throw new ArgumentOutOfRangeException(nameof(step), step.Asks, null);
         }
+    }
+
+    /// <summary>The transaction whose key is the step's name.</summary>
+    private static Task<object?> FindAsync(IServiceProvider scope, Step step) =>
+        ScalarAsync(scope, "SELECT id FROM billing.transactions WHERE tenant_id = $1 AND idempotency_key = $2", step);
+
+    private static async Task<object?> ScalarAsync(IServiceProvider scope, string sql, Step step)
+    {
+        var unit = scope.GetRequiredService<UnitOfWork>();
+        await using var query = new NpgsqlCommand(sql, unit.Connection, unit.Transaction) { Parameters = { new() { Value = step.Tenant }, new() { Value = step.Name } } };
+        return await query.ExecuteScalarAsync();
     }
 
     private static Result<Told> Read<T>(Result<T> result, Func<T, Told> told) => result.IsOk ? told(result.Value) : result.Error;

@@ -11,11 +11,20 @@ internal enum Asks
     Extend,
     Settle,
     Reverse,
+
+    /// <summary>Promotional credits, which may expire.</summary>
+    Grant,
+
+    /// <summary>The job comes by that takes expired ones back.</summary>
+    Expire,
+
+    /// <summary>Use of a conversation that is over becomes known.</summary>
+    Late,
 }
 
 /// <summary>One request to the ledger.</summary>
-/// <param name="Name">A top-up's reference, a hold's subject, or the idempotency key of what is to be reversed.</param>
-/// <param name="Amount">Micro-credits of a top-up; of a hold, an extension and a settlement how much is used (<see cref="Scenario.Use"/>).</param>
+/// <param name="Name">A top-up's or grant's reference, a hold's subject, or the idempotency key of what is to be reversed or to expire.</param>
+/// <param name="Amount">Micro-credits of a top-up or grant; of a hold, an extension, a settlement and late use how much is used (<see cref="Scenario.Use"/>).</param>
 internal sealed record Step(Asks Asks, string Tenant, string Name, long Amount);
 
 /// <summary>Requests of one tenant in one transaction.</summary>
@@ -41,6 +50,13 @@ internal sealed record Scenario(IReadOnlyList<Operation> Operations)
     public static IReadOnlyList<Measured> Use(long n) =>
         [new("message", "message", n % 7), new("llm_output", "token", n), new("platform", "second", n / 40)];
 
+    /// <summary>When a grant's time is over: of two thirds it is, in no order, and of the others it never will be.</summary>
+    public static DateTimeOffset? ExpiryOf(string grant)
+    {
+        var n = grant.Aggregate(17, (sum, c) => unchecked((sum * 31) + c)) & 0xFFFF;
+        return (n % 6) switch { 0 => null, 1 => new DateTimeOffset(2999, 1, 1, 0, 0, 0, TimeSpan.Zero), _ => new DateTimeOffset(2020, 1, 1, 0, 0, 0, TimeSpan.Zero).AddMinutes(n / 6) };
+    }
+
     private static Gen<Operation> Operation(int subjects) =>
         from tenant in Gen.Elements(Tenants.Select(t => t.Tenant))
         from count in Gen.Frequency((6, Gen.Constant(1)), (2, Gen.Constant(2)), (1, Gen.Constant(3)))
@@ -54,12 +70,19 @@ internal sealed record Scenario(IReadOnlyList<Operation> Operations)
         let subject = $"{tenant}-ses{n}"
         from step in Gen.Frequency(
             (2, Gen.Constant(new Step(Asks.TopUp, tenant, "", 1 + (amount * 137)))),
-            (4, Gen.Constant(new Step(Asks.Hold, tenant, subject, amount))),
+            (6, Gen.Constant(new Step(Asks.Hold, tenant, subject, amount))),
             (3, Gen.Constant(new Step(Asks.Extend, tenant, subject, amount * 2))),
-            (3, Gen.Constant(new Step(Asks.Settle, tenant, subject, amount))),
+            (5, Gen.Constant(new Step(Asks.Settle, tenant, subject, amount))),
             (1, Gen.Constant(new Step(Asks.Settle, tenant, subject, 0))),
-            (1, Gen.Elements($"end:{subject}", $"end:{subject}", "topup:opening", $"hold:{subject}").Select(key => new Step(Asks.Reverse, tenant, key, 0))))
+            (3, Gen.Constant(new Step(Asks.Grant, tenant, "", 1 + (amount * 211)))),
+            (4, Gen.Constant(new Step(Asks.Expire, tenant, "", 0))),
+            (6, Gen.Constant(new Step(Asks.Late, tenant, subject, amount))),
+            (2, Gen.Elements($"end:{subject}", $"late:{LateKey(subject, amount)}", "topup:opening", "grant:", $"hold:{subject}").Select(key => new Step(Asks.Reverse, tenant, key, 0))))
         select step;
+
+    /// <summary>What names a step of late use.</summary>
+    public static string LateKey(string subject, long n) =>
+        $"{subject}:{string.Join(',', Use(n).Select(m => $"{m.Component}={m.Quantity}").Order(StringComparer.Ordinal))}";
 
     // References of top-ups are their operation's, and so are some reversals': a top-up is reversed by whoever comes after it.
     private static Operation[] Number(Operation[] operations) => [.. operations.Select((o, id) => o with
@@ -67,21 +90,23 @@ internal sealed record Scenario(IReadOnlyList<Operation> Operations)
         Id = id,
         Steps = [.. o.Steps.Select((s, n) => s switch
         {
-            { Asks: Asks.TopUp } => s with { Name = $"{id}-{n}" },
-            { Asks: Asks.Reverse, Name: "topup:opening" } => s with { Name = EarlierTopUp(operations, id, s.Tenant) },
+            { Asks: Asks.TopUp or Asks.Grant } => s with { Name = $"{id}-{n}" },
+            { Asks: Asks.Reverse, Name: "topup:opening" } => s with { Name = Earlier(Asks.TopUp, operations, id, s.Tenant, back: 0) },
+            { Asks: Asks.Reverse, Name: "grant:" } or { Asks: Asks.Expire } => s with { Name = Earlier(Asks.Grant, operations, id, s.Tenant, back: id % 4) },
             _ => s,
         })],
     })];
 
-    private static string EarlierTopUp(Operation[] operations, int before, string tenant)
+    /// <param name="back">So many such ones are passed over.</param>
+    private static string Earlier(Asks what, Operation[] operations, int before, string tenant, int back)
     {
         for (var id = before - 1; id >= 0; id--)
         {
             for (var n = 0; n < operations[id].Steps.Count; n++)
             {
-                if (operations[id].Steps[n] is { Asks: Asks.TopUp } && operations[id].Steps[n].Tenant == tenant)
+                if (operations[id].Steps[n].Asks == what && operations[id].Steps[n].Tenant == tenant && back-- == 0)
                 {
-                    return $"topup:{id}-{n}";
+                    return $"{(what is Asks.Grant ? "grant" : "topup")}:{id}-{n}";
                 }
             }
         }

@@ -24,6 +24,15 @@ internal sealed class TenantModel(string tenant, long creditLimit, IReadOnlyList
     /// <summary>By subject: how much, and which transaction ended it (null: none yet).</summary>
     public Dictionary<string, (long Amount, WrittenTransaction? End)> Holds { get; } = [];
 
+    /// <summary>By transaction: what was given, and what is left of it.</summary>
+    public Dictionary<string, Given> Grants { get; } = [];
+
+    /// <summary>
+    /// A grant is over without a transaction when its time is and there is nothing to take back: nobody but the ledger knows when that was asked. From the
+    /// first moment on when it may have been, grants are judged by their bounds and no longer to the micro-credit.
+    /// </summary>
+    public bool MayHaveClosed { get; private set; }
+
     /// <summary>By idempotency key: the transaction, and what was available after it.</summary>
     public Dictionary<string, (WrittenTransaction Transaction, long Available)> Known { get; } = [];
 
@@ -38,8 +47,14 @@ internal sealed class TenantModel(string tenant, long creditLimit, IReadOnlyList
             "extend" when key[1].Split(':') is [var subject, var atLeast] && Holds.TryGetValue(subject, out var h) && h.End is null =>
                 Asked(Asks.Extend, subject).Select(s => Cost(s.Amount)).Where(c => c > h.Amount && $"{c}" == atLeast).Select(c => Move("extend", c - h.Amount)),
             "end" when Holds.TryGetValue(key[1], out var h) && h.End is null => Asked(Asks.Settle, key[1]).Select(s => Settle(h.Amount, Lines(s.Amount))),
-            "reversal" when _reversed.Add(key[1]) => _written.Where(w => w.Transaction.Id == key[1] && w.Transaction.Kind is "topup" or "charge"
-                && Asked(Asks.Reverse, w.Transaction.IdempotencyKey).Any()).Select(w => Reverse(w.Entries)),
+            "late" when Holds.TryGetValue(key[1].Split(':')[0], out var h) && h.End is not null =>
+                Asked(Asks.Late, key[1].Split(':')[0]).Where(s => Scenario.LateKey(s.Name, s.Amount) == key[1]).Select(s => Late(Lines(s.Amount))),
+            "grant" => Asked(Asks.Grant, key[1]).Select(s => Give(s.Amount)),
+            "expiry" when key[1].Split(':') is [var id, _] && Grants.TryGetValue(id, out var g) && g.Expires?.UtcDateTime < t.PostedAt && Asked(Asks.Expire, g.Key).Any() => [Expiry(g, entries)],
+            "reversal" when _reversed.Add(key[1]) => _written
+                .Where(w => w.Transaction.Id == key[1] && w.Transaction.Kind is "topup" or "charge" or "adjustment" or "promotional" && Asked(Asks.Reverse, w.Transaction.IdempotencyKey).Any())
+                .Where(w => !Grants.TryGetValue(w.Transaction.Id, out var g) || g.Expired == 0)
+                .Select(w => Reverse(w.Entries)),
             _ => [],
         };
         if (!expected.Any(e => e.Kind == t.Kind && e.Entries.SequenceEqual(entries.Select(x => new Moved(x.Account, x.Amount, x.Component, x.Quantity)))))
@@ -78,8 +93,25 @@ internal sealed class TenantModel(string tenant, long creditLimit, IReadOnlyList
                 break;
             case "end":
                 Holds[key[1]] = (Holds[key[1]].Amount, t);
+                Draw(entries);
+                break;
+            case "late":
+                Draw(entries);
+                break;
+            case "grant":
+                Grants[t.Id] = new(t.Id, t.IdempotencyKey, toAvailable, Scenario.ExpiryOf(key[1])) { Left = toAvailable };
+                break;
+            case "expiry":
+                var given = Grants[key[1].Split(':')[0]];
+                given.Expired -= toAvailable;
+                given.Left = Held == 0 ? 0 : given.Left + toAvailable;
+                break;
+            case "reversal" when Grants.TryGetValue(key[1], out var taken):
+                taken.Left = 0;
                 break;
         }
+
+        MayHaveClosed |= Held == 0 && Available <= 0 && Grants.Values.Any(g => g is { Left: > 0, Expires: not null });
 
         _written.Add((t, entries));
         Known[t.IdempotencyKey] = (t, Available);
@@ -133,6 +165,66 @@ internal sealed class TenantModel(string tenant, long creditLimit, IReadOnlyList
             let price = Prices[use.Component]
             let amount = ((2 * (BigInteger)price.Rate * use.Quantity) + price.Per) / (2 * price.Per)
             select new Moved("platform:revenue", (long)amount, use.Component, use.Quantity)];
+
+    private static (string Kind, IEnumerable<Moved> Entries) Give(long amount) => ("promotional", [new("available", amount), new("platform:promotional", -amount)]);
+
+    /// <summary>What is left, but for what the holds may still draw of it: they draw from what expires sooner first.</summary>
+    private (string Kind, IEnumerable<Moved> Entries) Expiry(Given g, IReadOnlyList<WrittenEntry> written)
+    {
+        var sooner = Grants.Values.Where(o => o.Expires is { } at && (at < g.Expires || (at == g.Expires && string.CompareOrdinal(o.Id, g.Id) < 0))).Sum(o => o.Left);
+        var take = Math.Min(g.Left - Math.Min(g.Left, Math.Max(0, Held - sooner)), Math.Max(0, Available));
+        if (MayHaveClosed)
+        {
+            take = Math.Clamp(-written[0].Amount, 1, Math.Min(g.Left, Math.Max(1, Available)));
+        }
+
+        return ("expiry", [new("available", -take), new("platform:promotional", take)]);
+    }
+
+    private (string Kind, IEnumerable<Moved> Entries) Late(IReadOnlyList<Moved> lines)
+    {
+        var cost = lines.Sum(l => l.Amount);
+        var collected = Math.Min(cost, Math.Max(0, Available + creditLimit));
+        var entries = new List<Moved>();
+        if (collected > 0)
+        {
+            entries.Add(new("available", -collected));
+        }
+
+        if (cost > collected)
+        {
+            entries.Add(new("platform:uncollected", collected - cost));
+        }
+
+        return ("adjustment", [.. entries, .. lines]);
+    }
+
+    /// <summary>What was charged and collected comes out of what was given, what expires soonest first.</summary>
+    private void Draw(IReadOnlyList<WrittenEntry> entries)
+    {
+        var collected = -entries.Where(e => e.Account is "available" or "held").Sum(e => e.Amount);
+        foreach (var g in Grants.Values.OrderBy(g => g.Expires ?? DateTimeOffset.MaxValue).ThenBy(g => g.Id, StringComparer.Ordinal))
+        {
+            var drawn = Math.Min(g.Left, collected);
+            (g.Left, collected) = (g.Left - drawn, collected - drawn);
+        }
+    }
+
+    /// <summary>Credits that were given.</summary>
+    internal sealed class Given(string id, string key, long amount, DateTimeOffset? expires)
+    {
+        public string Id => id;
+
+        public string Key => key;
+
+        public long Amount => amount;
+
+        public DateTimeOffset? Expires => expires;
+
+        public long Left { get; set; }
+
+        public long Expired { get; set; }
+    }
 
     /// <summary>What matters of an entry.</summary>
     private sealed record Moved(string Account, long Amount, string? Component = null, long? Quantity = null);
