@@ -68,13 +68,16 @@ internal static class Pricing
             sum[(more.Component, more.OwnKey)] = more with { Quantity = more.Quantity + (sum.TryGetValue((more.Component, more.OwnKey), out var m) ? m.Quantity : 0) };
     }
 
-    public static IReadOnlyList<Measured> Used(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed)
-    {
-        var sum = used.GroupBy(u => (u.Component, u.Unit, u.OwnKey))
-            .Select(g => new Measured(g.Key.Component, g.Key.Unit, g.Sum(u => u.Quantity)) { OwnKey = g.Key.OwnKey }).ToList();
-        sum.AddRange(PerSecond(channel, (long)Math.Ceiling(elapsed.TotalSeconds)));
-        return sum;
-    }
+    /// <param name="discarded">What costs the platform alone.</param>
+    public static IReadOnlyList<Measured> Used(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed, IEnumerable<StoredUsage>? discarded = null) =>
+    [
+        .. Sum(used),
+        .. PerSecond(channel, (long)Math.Ceiling(elapsed.TotalSeconds)),
+        .. Sum(discarded ?? []).Select(m => m with { Discarded = true }),
+    ];
+
+    private static IEnumerable<Measured> Sum(IEnumerable<StoredUsage> used) =>
+        used.GroupBy(u => (u.Component, u.Unit, u.OwnKey)).Select(g => new Measured(g.Key.Component, g.Key.Unit, g.Sum(u => u.Quantity)) { OwnKey = g.Key.OwnKey });
 
     /// <summary>What costs as long as the conversation lasts.</summary>
     private static IEnumerable<Measured> PerSecond(Channel channel, long seconds)
