@@ -13,6 +13,7 @@ public static class BillingModule
         builder.Services.AddSlices(typeof(BillingModule).Assembly);
         builder.Services.AddScoped<LedgerPostings>();
         builder.Services.AddScoped<RateCards>();
+        builder.Services.AddScoped<ProviderCosts>();
         builder.Services.AddScoped<Budgets>();
         builder.Services.AddScoped<BalanceAlerts>();
         builder.Services.AddScoped<Reconciliation>();

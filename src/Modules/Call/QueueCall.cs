@@ -101,7 +101,7 @@ internal sealed class QueueCallHandler(
         await mediator.Send(new Announce(call.TenantId, "call.queued", call.Id, Json.Write(view), call.IsTest), ct);
         if (!call.IsTest)
         {
-            var held = await mediator.Send(new HoldForCall(call.TenantId, call.Id, call.AssistantId, call.Direction, call.ToNumber, call.Record), ct);
+            var held = await mediator.Send(new HoldForCall(call.TenantId, call.Id, call.AssistantId, call.Direction, call.ToNumber, call.Record, call.MaxDurationS), ct);
             if (!held.IsOk)
             {
                 return held.Error;

@@ -60,7 +60,7 @@ internal sealed class AcceptSessionHandler(SessionDb db, UnitOfWork unit, IMedia
 
         if (!session.IsTest)
         {
-            var hold = await mediator.Send(new PlaceHold(session.TenantId, session.Id, session.AssistantId, Pricing.FirstHold(session.Channel)), cancellationToken);
+            var hold = await mediator.Send(new PlaceHold(session.TenantId, session.Id, session.AssistantId, Pricing.FirstHold(session.Channel, session.Longest)), cancellationToken);
             if (!hold.IsOk)
             {
                 return hold.Error;

@@ -29,17 +29,18 @@ internal static class Pricing
     private const int OutputTokensASlice = 600;
     private const int MessagesAhead = 5;
 
-    public static IReadOnlyList<Measured> FirstHold(Channel channel) => Ahead(channel, [], channel.TextOnly ? TimeSpan.Zero : Slice * (FirstSlices - 1));
+    /// <param name="longest">The conversation can last no longer: no time is held beyond it.</param>
+    public static IReadOnlyList<Measured> FirstHold(Channel channel, TimeSpan longest) => Ahead(channel, [], channel.TextOnly ? TimeSpan.Zero : Slice * (FirstSlices - 1), longest);
 
-    /// <summary>How long from its beginning a conversation is covered by the hold that it begins with; null: to its end.</summary>
+    /// <summary>How much longer a conversation is covered by the hold that it began with; null: to its end. What was reported on lately is covered for the lead at least.</summary>
+    public static TimeSpan? FirstCover(TimeSpan longest, TimeSpan elapsed) => CoverOf(FirstSlices, longest) - elapsed is not { } covered ? null : covered > Lead ? covered : Lead;
+
+    /// <summary>How long from its beginning as many slices cover a conversation; null: to its end.</summary>
     /// <param name="longest">It can last no longer.</param>
-    public static TimeSpan? FirstCover(TimeSpan longest) => CoverOf(FirstSlices, longest);
-
-    /// <summary>The same once as many slices are held.</summary>
     public static TimeSpan? CoverOf(double slices, TimeSpan longest) => Slice * slices < longest ? Slice * slices : null;
 
-    /// <summary>What was used, and one slice more.</summary>
-    public static IReadOnlyList<Measured> Ahead(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed)
+    /// <summary>What was used, and one slice more, as far as it can come.</summary>
+    public static IReadOnlyList<Measured> Ahead(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed, TimeSpan longest)
     {
         // What comes is held at the full price, whosever key it will be used by.
         var sum = Used(channel, used, elapsed).ToDictionary(m => (m.Component, m.OwnKey));
@@ -59,7 +60,7 @@ internal static class Pricing
             }
         }
 
-        return [.. sum.Values];
+        return [.. sum.Values.Select(m => m.Unit == "second" ? m with { Quantity = Math.Min(m.Quantity, (long)longest.TotalSeconds) } : m)];
 
         void Raise(string component, string unit, long by) => RaiseBy(new(component, unit, by));
 
@@ -67,13 +68,16 @@ internal static class Pricing
             sum[(more.Component, more.OwnKey)] = more with { Quantity = more.Quantity + (sum.TryGetValue((more.Component, more.OwnKey), out var m) ? m.Quantity : 0) };
     }
 
-    public static IReadOnlyList<Measured> Used(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed)
-    {
-        var sum = used.GroupBy(u => (u.Component, u.Unit, u.OwnKey))
-            .Select(g => new Measured(g.Key.Component, g.Key.Unit, g.Sum(u => u.Quantity)) { OwnKey = g.Key.OwnKey }).ToList();
-        sum.AddRange(PerSecond(channel, (long)Math.Ceiling(elapsed.TotalSeconds)));
-        return sum;
-    }
+    /// <param name="discarded">What costs the platform alone.</param>
+    public static IReadOnlyList<Measured> Used(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed, IEnumerable<StoredUsage>? discarded = null) =>
+    [
+        .. Sum(used),
+        .. PerSecond(channel, (long)Math.Ceiling(elapsed.TotalSeconds)),
+        .. Sum(discarded ?? []).Select(m => m with { Discarded = true }),
+    ];
+
+    private static IEnumerable<Measured> Sum(IEnumerable<StoredUsage> used) =>
+        used.GroupBy(u => (u.Component, u.Unit, u.OwnKey)).Select(g => new Measured(g.Key.Component, g.Key.Unit, g.Sum(u => u.Quantity)) { OwnKey = g.Key.OwnKey });
 
     /// <summary>What costs as long as the conversation lasts.</summary>
     private static IEnumerable<Measured> PerSecond(Channel channel, long seconds)

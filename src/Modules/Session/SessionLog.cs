@@ -11,6 +11,9 @@ internal static partial class SessionLog
     [LoggerMessage(LogLevel.Warning, "Session {SessionId} is not covered any longer and ends: {Reason}")]
     public static partial void NotCovered(ILogger logger, string sessionId, string reason);
 
+    [LoggerMessage(LogLevel.Error, "The room of session {SessionId} could not be looked at; it is tried again")]
+    public static partial void LookFailed(ILogger logger, string sessionId, Exception exception);
+
     [LoggerMessage(LogLevel.Warning, "A LiveKit webhook was refused: {Refusal}")]
     public static partial void WebhookRefused(ILogger logger, string refusal);
 

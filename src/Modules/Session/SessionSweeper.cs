@@ -16,9 +16,18 @@ internal sealed partial class SessionSweeper(NpgsqlDataSource source, IServiceSc
     private static readonly TimeSpan TextIdleAfter = TimeSpan.FromMinutes(30);
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
+    private DateTimeOffset? _lastLook;
+    private DateTimeOffset _trustsReportsFrom;
+
     protected override async Task WorkAsync(CancellationToken ct)
     {
+        // While the database was away nobody could report: who lives has time to do so now.
         var now = Clock.GetUtcNow();
+        if (now - _lastLook > LostAfter / 2)
+        {
+            _trustsReportsFrom = now + LostAfter;
+        }
+
         var abandoned = new List<(string Id, string Reason)>();
         await using (var query = source.CreateCommand(
             """
@@ -27,7 +36,7 @@ internal sealed partial class SessionSweeper(NpgsqlDataSource source, IServiceSc
             ORDER BY last_seen_at LIMIT 100
             """))
         {
-            query.Parameters.Add(new() { Value = now - LostAfter });
+            query.Parameters.Add(new() { Value = now < _trustsReportsFrom ? DateTimeOffset.UnixEpoch : now - LostAfter });
             query.Parameters.Add(new() { Value = now - NeverAttendedAfter });
             query.Parameters.Add(new() { Value = now - TextIdleAfter });
             await using var row = await query.ExecuteReaderAsync(ct);
@@ -35,6 +44,8 @@ internal sealed partial class SessionSweeper(NpgsqlDataSource source, IServiceSc
             {
                 abandoned.Add((row.GetString(0), row.GetString(1)));
             }
+
+            _lastLook = now;
         }
 
         foreach (var (id, reason) in abandoned)

@@ -21,12 +21,15 @@ internal sealed class Books : IAsyncDisposable
 
     public TestTenant Tenant { get; }
 
+    private static readonly (string, string) NoCredits = ("BILLING_SIGNUP_CREDITS", "0");
+
     /// <summary>The tenant begins with nothing.</summary>
-    public static async Task<Books> OpenAsync()
-    {
-        var host = await TestHost.StartAsync(("BILLING_SIGNUP_CREDITS", "0"));
-        return new(host, await host.SignUpAsync("Acme"));
-    }
+    public static async Task<Books> OpenAsync() => OnSharedHostAttribute.IsThere ? await OpenSharedAsync() : await OnAsync(await TestHost.StartAsync(NoCredits));
+
+    /// <summary>The same on a host that others share (<see cref="TestHost.SharedAsync"/>).</summary>
+    public static async Task<Books> OpenSharedAsync() => await OnAsync(await TestHost.SharedAsync(NoCredits));
+
+    private static async Task<Books> OnAsync(TestHost host) => new(host, await host.SignUpAsync("Acme"));
 
     public Task<Answer> AsOperatorAsync(HttpMethod method, string path, object? body = null) => Host.SendAsync(method, path, TestHost.AdminKey, body);
 

@@ -305,6 +305,7 @@ internal sealed class BudgetTests
     [TestCase("""{"budgets": [{"per": "day", "amount": 1.5}]}""", "budgets[0].amount", 422)]
     [TestCase("""{"budgets": [{"per": "day", "amount": "1"}]}""", "budgets[0].amount", 422)]
     [TestCase("""{"budgets": [{"per": "day", "amount": 1, "currency": "EUR"}]}""", "currency", 422)]
+    [OnSharedHost]
     public async Task A_budget_that_cannot_be_is_refused_by_field(string body, string field, int status)
     {
         await PutAsync((null, "day", 77));

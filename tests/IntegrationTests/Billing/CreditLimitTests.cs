@@ -11,7 +11,7 @@ internal sealed class CreditLimitTests
     private Books _books = null!;
 
     [SetUp]
-    public async Task SetUpAsync() => _books = await Books.OpenAsync();
+    public async Task SetUpAsync() => _books = await Books.OpenSharedAsync();
 
     [TearDown]
     public async Task TearDownAsync() => await _books.DisposeAsync();

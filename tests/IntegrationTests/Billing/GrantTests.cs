@@ -231,7 +231,9 @@ internal sealed class GrantTests
             tenant_id = _books.Tenant.TenantId, amount = 5_000, external_reference = "promo-1", kind = "promotional", expires_at = expires,
         });
         Assert.That((again.Status, again.Get<bool>("replayed"), again.Get<string>("transaction_id")), Is.EqualTo((HttpStatusCode.Created, true, grant)));
-        Assert.That(await _books.Tenant.BalanceAsync(), Is.EqualTo((5_000L, 0L)));
+
+        // The job may have come by meanwhile and taken it back.
+        Assert.That((await _books.Tenant.GetAsync("/v1/billing/transactions?kind=promotional")).Body!["data"]!.AsArray(), Has.Count.EqualTo(1));
     }
 
     [Test]
@@ -275,6 +277,7 @@ internal sealed class GrantTests
     [TestCase("\"amount\": 5, \"kind\": \"promotional\", \"expires_at\": \"soon\"", "expires_at", 422)]
     [TestCase("\"amount\": 5, \"expires_at\": \"2030-01-01T00:00:00Z\"", "expires_at", 422)]
     [TestCase("\"amount\": 5, \"kind\": \"paid\", \"expires_at\": \"2030-01-01T00:00:00Z\"", "expires_at", 422)]
+    [OnSharedHost]
     public async Task A_top_up_that_cannot_be_is_refused_by_field(string part, string field, int status)
     {
         var refused = await _books.AsOperatorAsync(HttpMethod.Post, "/v1/billing/topups", $$"""{"tenant_id": "{{_books.Tenant.TenantId}}", "external_reference": "x", {{part}}}""");

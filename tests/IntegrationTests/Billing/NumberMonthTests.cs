@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using VoicePlatform.Billing.Ledger;
+using VoicePlatform.IntegrationTests.Support;
 using VoicePlatform.SharedKernel;
 
 namespace VoicePlatform.IntegrationTests.Billing;
@@ -38,7 +39,7 @@ internal sealed class NumberMonthTests
         var (german, american) = (await AddAsync(German), await AddAsync(American));
 
         await Task.WhenAll(RunAsync(), RunAsync(), RunAsync());
-        await RunAsync();
+        await _books.Host.RunJobAsync("billing.charge-numbers");
         Assert.That(await ChargesAsync(), Is.EquivalentTo(new[] { $"{german} number:+49 1 month 1000000", $"{american} number 1 month 3000000" }));
 
         // Given up and taken again in a month that is paid for.

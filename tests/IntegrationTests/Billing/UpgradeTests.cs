@@ -60,6 +60,29 @@ internal sealed class UpgradeTests
         Assert.That(await ReadAsync("SELECT concat_ws(' ', transactions, first_broken) FROM billing.verify('ten1')"), Is.EqualTo("12"), "The chain goes on over the change.");
     }
 
+    [Test]
+    public async Task Cards_of_before_keep_their_prices_and_new_components_join_them()
+    {
+        await MigrateBelowAsync("billing/0050");
+        await ExecuteAsync("""
+            SELECT billing.open_account('ten1'), billing.open_account('ten2');
+            INSERT INTO billing.rate_cards (id, tenant_id, version, valid_from) VALUES
+              ('default-3', NULL, 3, now() - interval '1 day'), ('default-4', NULL, 4, now() + interval '1 day'), ('ten1-1', 'ten1', 1, now() - interval '1 hour'), ('ten2-1', 'ten2', 1, now() + interval '1 hour');
+            INSERT INTO billing.rates (rate_card, component, unit, rate, per)
+            SELECT c.id, r.component, r.unit, CASE r.component WHEN 'message' THEN length(c.id) * 1000 + c.version ELSE r.rate END, r.per
+            FROM billing.rate_cards c, billing.rates r WHERE r.rate_card = 'default-2' AND c.id NOT IN ('default-1', 'default-2')
+            """);
+
+        Assert.That(await Migrations.ApplyAsync(_owner, CancellationToken.None), Is.Not.Empty);
+
+        // By owner and time the last version counts: everybody's and ten1's of now, and what was announced as it was said, with what is new beside it.
+        Assert.That(await ReadAsync("""
+            SELECT string_agg(concat_ws(' ', c.id, c.own_key_discount_percent, m.rate, n.rate, (SELECT count(*) FROM billing.rates WHERE rate_card = c.id)), '; ' ORDER BY c.tenant_id NULLS FIRST, c.valid_from)
+            FROM (SELECT DISTINCT ON (tenant_id, valid_from) * FROM billing.rate_cards ORDER BY tenant_id, valid_from, version DESC) c
+            LEFT JOIN billing.rates m ON m.rate_card = c.id AND m.component = 'message' LEFT JOIN billing.rates n ON n.rate_card = c.id AND n.component = 'number'
+            """), Is.EqualTo("default-1 0 10000 7; default-2 0 10000 10; default-3 0 9003 10; default-5 100 9003 0 14; default-6 100 9004 0 14; ten1-1 0 6001 10; ten1-2 100 6001 0 14; ten2-2 100 6001 0 14"));
+    }
+
     /// <summary>Applies what comes before a file, and notes it, as the host before it did.</summary>
     private async Task MigrateBelowAsync(string name)
     {

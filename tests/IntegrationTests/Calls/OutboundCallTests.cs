@@ -188,15 +188,18 @@ internal sealed class OutboundCallTests
     {
         var id = await _bench.CallAsync(new { max_duration_s = 150 });
         var session = (await _bench.UntilAsync(id, "in_progress"))["session_id"]!.GetValue<string>();
-        Assert.That((await _bench.SendAsync(new AttendSession(session))).Value.Covered, Is.EqualTo(TimeSpan.FromMinutes(2)), "what the first hold covers");
+        Assert.That(await AtFirstAsync(), Is.EqualTo(120).Within(2), "what the first hold covers");
         Assert.That(await CoveredAfterAsync(0), Is.EqualTo(60).Within(2));
         Assert.That(await CoveredAfterAsync(39), Is.EqualTo(21).Within(2));
+        Assert.That(await AtFirstAsync(), Is.EqualTo(81).Within(2), "an agent that comes back");
         Assert.That(await CoveredAfterAsync(41), Is.EqualTo(79).Within(2), "the next minute, 20 seconds before");
         Assert.That(await CoveredAfterAsync(102), Is.Null, "its limit and a goodbye: no more can come");
 
         // The call lost its hold: whoever talks on is not paid.
         Assert.That((await _bench.SendAsync(new SettleHold(_bench.Tenant.TenantId, id, []))).IsOk);
         Assert.That(await ReportAsync(), Is.EqualTo(new ReportAnswer(Continuation.OutOfCredits, TimeSpan.Zero)));
+
+        async Task<double?> AtFirstAsync() => (await _bench.SendAsync(new AttendSession(session))).Value.Covered?.TotalSeconds;
 
         async Task<double?> CoveredAfterAsync(int seconds)
         {
@@ -207,6 +210,38 @@ internal sealed class OutboundCallTests
         }
 
         async Task<ReportAnswer> ReportAsync() => (await _bench.SendAsync(new ReportProgress(session, [], [], [], [], CallerPresent: true))).Value;
+    }
+
+    [Test]
+    public async Task No_more_time_is_held_than_a_conversation_may_last()
+    {
+        // Its limit and a goodbye: 20 seconds.
+        var twenty = (await _bench.SendAsync(new PriceUse(_bench.Tenant.TenantId,
+        [
+            new("platform", "second", 20), new("telephony_outbound", "second", 20) { Number = PhoneBench.To }, new("speech_to_text", "second", 20), new("text_to_speech", "character", 900),
+            new("llm_input", "token", 12_000), new("llm_output", "token", 600),
+        ]))).Value.Amount;
+        var id = await _bench.CallAsync(new { max_duration_s = 10, record = false });
+        var session = (await _bench.UntilAsync(id, "in_progress"))["session_id"]!.GetValue<string>();
+        Assert.That((await _bench.Tenant.BalanceAsync()).Held, Is.EqualTo(twenty));
+        foreach (var seconds in (int[])[0, 9, 19])
+        {
+            await _bench.ExecuteAsync($"UPDATE session.sessions SET started_at = now() - interval '{seconds} s'");
+            Assert.That((await _bench.SendAsync(new ReportProgress(session, [], [], [], [], CallerPresent: true))).IsOk);
+            Assert.That((await _bench.Tenant.BalanceAsync()).Held, Is.EqualTo(twenty), $"after {seconds} s");
+        }
+
+        await _bench.Tenant.PostAsync($"/v1/calls/{id}/end");
+
+        // In a browser the same, without a telephone.
+        var brief = await _bench.Tenant.CreateAssistantAsync(new { name = "Brief", limits = new { max_duration_s = 100 } });
+        var spoken = await _bench.Tenant.PostAsync("/v1/sessions", new { assistant_id = brief });
+        Assert.That(spoken.Status, Is.EqualTo(HttpStatusCode.Created), spoken.Body?.ToJsonString());
+        var browser = (await _bench.SendAsync(new PriceUse(_bench.Tenant.TenantId,
+        [
+            new("platform", "second", 110), new("speech_to_text", "second", 60), new("text_to_speech", "character", 900), new("llm_input", "token", 12_000), new("llm_output", "token", 600),
+        ]))).Value.Amount;
+        Assert.That((await _bench.Tenant.BalanceAsync()).Held, Is.EqualTo(browser));
     }
 
     [Test]

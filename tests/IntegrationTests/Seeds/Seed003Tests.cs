@@ -188,6 +188,9 @@ internal sealed class Seed003Tests
         await _bench.Tenant.PatchAsync($"/v1/assistants/{assistant}", LocalModels);
         var id = (await _bench.Tenant.PostAsync("/call/outbound", CallBody(assistant))).Body!["data"]!["call_id"]!.GetValue<string>();
         var call = await _bench.UntilAsync(id, "in_progress");
+
+        // It has gone on for a minute and three quarters.
+        await _bench.ExecuteAsync("UPDATE session.sessions SET started_at = now() - interval '105 s'; UPDATE call.calls SET answered_at = now() - interval '105 s'");
         await _bench.TalkAsync(call["session_id"]!.GetValue<string>());
 
         var told = (await receiver.NextAsync()).Json;
@@ -207,7 +210,11 @@ internal sealed class Seed003Tests
             Assert.That(time!.GetValue<string>(), Does.Match(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"));
         }
 
-        Assert.That(data["call_duration_minutes"]!.GetValue<double>(), Is.GreaterThanOrEqualTo(0));
+        var (answered, ended) = (data["started_at"]!.GetValue<DateTimeOffset>(), data["ended_at"]!.GetValue<DateTimeOffset>());
+        Assert.That((ended - answered).TotalSeconds, Is.InRange(105, 115));
+        var minutes = data["call_duration_minutes"]!.GetValue<decimal>();
+        Assert.That((double)minutes, Is.EqualTo((ended - answered).TotalMinutes).Within(0.005001), "from the answer to the end");
+        Assert.That(minutes, Is.EqualTo(decimal.Round(minutes, 2)), "two decimals");
     }
 
     [Test]

@@ -60,6 +60,26 @@ internal sealed class WatchedRoomsTests
         Assert.That((ended["ended_at"]!.GetValue<DateTimeOffset>() - ended["started_at"]!.GetValue<DateTimeOffset>()).TotalSeconds, Is.EqualTo(100).Within(0.1));
     }
 
+    [Test]
+    public async Task One_that_cannot_be_looked_at_does_not_keep_the_others_unseen()
+    {
+        var broken = await StartAsync("device-1");
+        var other = await StartAsync("device-2");
+        await ExecuteAsync(
+            $"""
+            CREATE FUNCTION session.break() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'broken'; END $$;
+            CREATE TRIGGER broken BEFORE UPDATE ON session.sessions FOR EACH ROW WHEN (old.id = '{broken}') EXECUTE FUNCTION session.break()
+            """);
+        Come("device-1");
+        Come("device-2");
+
+        await UntilAsync(other, "active");
+        Assert.That((await _tenant.GetAsync($"/v1/sessions/{broken}")).Get<string>("status"), Is.EqualTo("created"));
+
+        await ExecuteAsync("DROP TRIGGER broken ON session.sessions");
+        await UntilAsync(broken, "active");
+    }
+
     private async Task<string> StartAsync(string device)
     {
         var started = await _host.SendAsync(HttpMethod.Post, "/v1/livekit/starter/session/start", null, new { username = "Ada", deviceId = device });

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
@@ -17,7 +18,7 @@ internal sealed class TestHost : IAsyncDisposable
 {
     public const string AdminKey = "platform-admin-key-of-the-tests";
 
-    private static readonly Lazy<Task<TestHost>> Everybodys = new(() => StartAsync());
+    private static readonly ConcurrentDictionary<string, Lazy<Task<TestHost>>> Everybodys = new();
 
     private readonly WebApplication _app;
     private readonly TestDatabase _database;
@@ -44,21 +45,21 @@ internal sealed class TestHost : IAsyncDisposable
     public static Task<TestHost> StartAsync(params (string Name, string Value)[] settings) => StartAsync(withAgent: false, settings);
 
     /// <summary>
-    /// One host that all tests may use which make their own tenant and look at nothing else: no setting, no log, no other tenant, no job. To dispose of
-    /// it does nothing; it ends with the run.
+    /// One host for all tests that want these settings, make their own tenant and look at nothing else: no log, no other tenant. To dispose of it does
+    /// nothing; it ends with the run.
     /// </summary>
-    public static async Task<TestHost> SharedAsync()
+    public static async Task<TestHost> SharedAsync(params (string Name, string Value)[] settings)
     {
-        var host = await Everybodys.Value;
+        var host = await Everybodys.GetOrAdd(string.Join(' ', settings), _ => new(() => StartAsync(settings))).Value;
         host._isShared = true;
         return host;
     }
 
     public static async Task EndSharedAsync()
     {
-        if (Everybodys.IsValueCreated)
+        foreach (var shared in Everybodys.Values)
         {
-            var host = await Everybodys.Value;
+            var host = await shared.Value;
             host._isShared = false;
             await host.DisposeAsync();
         }

@@ -3,7 +3,7 @@ using VoicePlatform.Contracts.Billing;
 
 namespace VoicePlatform.Billing.Answers;
 
-internal sealed class ChargeLateUseHandler(LedgerPostings ledger, RateCards cards, IMediator mediator) : IRequestHandler<ChargeLateUse, Result<Charge>>
+internal sealed class ChargeLateUseHandler(LedgerPostings ledger, RateCards cards, ProviderCosts costs, IMediator mediator) : IRequestHandler<ChargeLateUse, Result<Charge>>
 {
     public async Task<Result<Charge>> Handle(ChargeLateUse request, CancellationToken cancellationToken)
     {
@@ -15,6 +15,11 @@ internal sealed class ChargeLateUseHandler(LedgerPostings ledger, RateCards card
         // Increments, minimums and rounding are of the whole, so the whole is priced twice.
         var known = card.Bear(request.Before).Use;
         var (all, isCut) = card.Bear(request.After);
+
+        // Totals only grow: what they are now names the step.
+        var key = string.Join(',', request.After.Where(m => !m.Discarded).Select(m => $"{m.Component}{(m.OwnKey ? ":own_key" : "")}={m.Quantity}").Order(StringComparer.Ordinal));
+        await BookAsync(request, card, key, cancellationToken);
+
         var before = known.Lines.ToDictionary(l => l.Component);
         var lines = all.Lines
             .Select(l => before.TryGetValue(l.Component, out var b) ? l with { Quantity = l.Quantity - b.Quantity, Amount = l.Amount - b.Amount } : l)
@@ -24,8 +29,6 @@ internal sealed class ChargeLateUseHandler(LedgerPostings ledger, RateCards card
             return new Charge(null, 0, []);
         }
 
-        // Totals only grow: what they are now names the step.
-        var key = string.Join(',', request.After.Select(m => $"{m.Component}{(m.OwnKey ? ":own_key" : "")}={m.Quantity}").Order(StringComparer.Ordinal));
         var posted = await ledger.ChargeLateAsync(request.TenantId, request.SubjectId, key, Line.Of(lines), cancellationToken);
         if (!posted.IsOk)
         {
@@ -42,5 +45,16 @@ internal sealed class ChargeLateUseHandler(LedgerPostings ledger, RateCards card
         }
 
         return new Charge(posted.Value?.TransactionId, lines.Sum(l => l.Amount), lines);
+    }
+
+    /// <summary>What it costs the platform more than was booked.</summary>
+    private Task BookAsync(ChargeLateUse request, RateCard card, string key, CancellationToken ct)
+    {
+        var before = card.ProviderCosts(request.Before).ToDictionary(l => l.Component);
+        var lines = card.ProviderCosts(request.After)
+            .Select(l => before.TryGetValue(l.Component, out var b) ? l with { Quantity = l.Quantity - b.Quantity, Amount = l.Amount - b.Amount } : l)
+            .Where(l => l.Quantity > 0).ToList();
+        var discarded = request.After.Where(m => m.Discarded).Sum(m => m.Quantity);
+        return costs.BookAsync(request.TenantId, $"late:{request.SubjectId}:{key}{(discarded > 0 ? $",discarded={discarded}" : "")}", request.SubjectId, lines, ct);
     }
 }

@@ -3,7 +3,8 @@ using VoicePlatform.Contracts.Billing;
 
 namespace VoicePlatform.Billing.Answers;
 
-internal sealed partial class SettleHoldHandler(LedgerPostings ledger, RateCards cards, IMediator mediator, ILogger<SettleHoldHandler> log) : IRequestHandler<SettleHold, Result<Charge>>
+internal sealed partial class SettleHoldHandler(LedgerPostings ledger, RateCards cards, ProviderCosts costs, IMediator mediator, ILogger<SettleHoldHandler> log)
+    : IRequestHandler<SettleHold, Result<Charge>>
 {
     public async Task<Result<Charge>> Handle(SettleHold request, CancellationToken cancellationToken)
     {
@@ -38,8 +39,14 @@ internal sealed partial class SettleHoldHandler(LedgerPostings ledger, RateCards
         }
 
         // Who asks again is told what was charged, whatever he says now was used.
-        var charged = posted.Value is { Replayed: true } first ? await ledger.ChargedAsync(first.TransactionId, cancellationToken) : used.Lines;
-        return new Charge(posted.Value?.TransactionId, charged.Sum(l => l.Amount), charged);
+        if (posted.Value is { Replayed: true } first)
+        {
+            var charged = await ledger.ChargedAsync(first.TransactionId, cancellationToken);
+            return new Charge(first.TransactionId, charged.Sum(l => l.Amount), charged);
+        }
+
+        await costs.BookAsync(request.TenantId, $"end:{request.SubjectId}", request.SubjectId, card.ProviderCosts(request.Used), cancellationToken);
+        return new Charge(posted.Value?.TransactionId, used.Amount, used.Lines);
     }
 
     [LoggerMessage(LogLevel.Warning, "Rate card {Card} has no price for {Components}, which {SubjectId} used: it costs nothing")]

@@ -114,6 +114,11 @@ internal static class CreateRateCard
             }
 
             var rate = price.ToRate();
+            if ((Int128)component.Most * (rate.Cost ?? 0) > (Int128)MaxLine * rate.Per)
+            {
+                return Error.Field($"{field}.cost", "too_large", $"{component.Most} {component.Unit}s must not cost more than {MaxLine} micro-credits.");
+            }
+
             return (Int128)rate.Billable(component.Most) * rate.MicroCredits > (Int128)MaxLine * rate.Per
                 ? Error.Field(
                     $"{field}.rate", "too_large",

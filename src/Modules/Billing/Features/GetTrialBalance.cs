@@ -2,7 +2,9 @@ using Dapper;
 
 namespace VoicePlatform.Billing.Features;
 
-/// <summary>The whole installation's accounts: every entry summed anew, and held against the balances that are kept. The total is zero.</summary>
+/// <summary>
+/// The whole installation's accounts, with what it pays its providers: every entry summed anew, and held against the balances that are kept. The total is zero.
+/// </summary>
 internal static class GetTrialBalance
 {
     private const int MaxDifferences = 100;
@@ -45,7 +47,8 @@ internal static class GetTrialBalance
                   WHERE x.kept <> coalesce(x.summed, 0) ORDER BY h.tenant_id, x.what LIMIT @MaxDifferences)
                 SELECT
                   (SELECT coalesce(jsonb_agg(jsonb_build_object('account', s.account, 'balance', s.balance, 'entries', s.entries) ORDER BY s.account), '[]')
-                   FROM (SELECT account, sum(balance)::bigint AS balance, sum(entries)::bigint AS entries FROM sums GROUP BY account) s)::text,
+                   FROM (SELECT account, sum(balance)::bigint AS balance, sum(entries)::bigint AS entries FROM sums GROUP BY account
+                         UNION ALL SELECT account, balance, entries FROM billing.provider_cost_balances()) s)::text,
                   (SELECT coalesce(jsonb_agg(to_jsonb(d)), '[]') FROM differences d)::text
                 """,
                 new { MaxDifferences }, cancellationToken: cancellationToken));

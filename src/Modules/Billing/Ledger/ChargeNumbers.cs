@@ -83,15 +83,22 @@ internal sealed record ChargeNumber(string TenantId, string NumberId, string Num
     public string MonthName => Month.ToString("yyyy-MM", CultureInfo.InvariantCulture);
 }
 
-internal sealed class ChargeNumberHandler(LedgerPostings ledger, RateCards cards) : IRequestHandler<ChargeNumber, Result<Done>>
+internal sealed class ChargeNumberHandler(LedgerPostings ledger, RateCards cards, ProviderCosts costs) : IRequestHandler<ChargeNumber, Result<Done>>
 {
     public async Task<Result<Done>> Handle(ChargeNumber request, CancellationToken cancellationToken)
     {
         var card = await cards.InForceAsync(request.TenantId, request.PricedAt, [request.Number], cancellationToken);
-        var cost = card.Cost([new("number", "month", 1) { Number = request.Number }]);
-        if (!cost.IsOk || cost.Value.Amount == 0)
+        Measured[] used = [new("number", "month", 1) { Number = request.Number }];
+        var cost = card.Cost(used);
+        if (!cost.IsOk)
         {
-            return cost.IsOk ? default(Done) : cost.Error;
+            return cost.Error;
+        }
+
+        await costs.BookAsync(request.TenantId, request.Key, request.NumberId, card.ProviderCosts(used), cancellationToken);
+        if (cost.Value.Amount == 0)
+        {
+            return default(Done);
         }
 
         var metadata = new { subject_id = request.NumberId, number = request.Number, month = request.MonthName, rate_card = card.Id };

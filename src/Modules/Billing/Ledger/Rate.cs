@@ -63,6 +63,25 @@ internal sealed record RateCard(string Id, string? TenantId, int Version, DateTi
         }
     }
 
+    /// <summary>
+    /// What the providers charge the platform for the use, as far as the card knows it: for the units that were used, what was discarded with them.
+    /// Nothing where the tenant's own key was used.
+    /// </summary>
+    public List<CostLine> ProviderCosts(IEnumerable<Measured> used) => used
+        .Where(m => m is { Quantity: > 0, OwnKey: false })
+        .GroupBy(Find)
+        .Where(g => g.Key?.Cost > 0)
+        .Select(g =>
+        {
+            var (rate, quantity) = (g.Key!, g.Aggregate(Int128.Zero, (sum, m) => sum + m.Quantity));
+            return new CostLine(rate.Name, Fit(quantity), rate.Unit, rate.Cost!.Value, rate.Per, Id, Fit(((quantity * rate.Cost.Value * 2) + rate.Per) / ((Int128)rate.Per * 2)));
+
+            // Far beyond what is ever used; a conversation must be able to end.
+            static long Fit(Int128 value) => (long)Int128.Min(value, Credits.Max);
+        })
+        .OrderBy(l => l.Component, StringComparer.Ordinal)
+        .ToList();
+
     /// <summary>The longest prefix wins. Null: the card has no price for it.</summary>
     private Rate? Find(Measured used)
     {
@@ -81,7 +100,7 @@ internal sealed record RateCard(string Id, string? TenantId, int Version, DateTi
     /// <exception cref="OverflowException">A quantity does not fit a long.</exception>
     private (List<Priced> Priced, List<string> Unpriced) Sort(IEnumerable<Measured> used)
     {
-        var known = used.Where(m => m.Quantity > 0).ToLookup(Find);
+        var known = used.Where(m => m is { Quantity: > 0, Discarded: false }).ToLookup(Find);
         var priced = known.Where(g => g.Key is not null)
             .SelectMany(g => g.GroupBy(m => m.OwnKey, (ownKey, of) => new Priced(
                 ownKey ? g.Key!.Less(OwnKeyDiscountPercent) : g.Key!, ownKey, of.Aggregate(0L, (sum, m) => checked(sum + m.Quantity)))))

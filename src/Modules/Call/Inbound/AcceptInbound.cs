@@ -35,7 +35,7 @@ internal sealed class AcceptInboundHandler(CallDb db, UnitOfWork unit, IMediator
             return default(Done);
         }
 
-        var held = await mediator.Send(new HoldForCall(call.TenantId, call.Id, call.AssistantId, call.Direction, call.ToNumber, call.Record), cancellationToken);
+        var held = await mediator.Send(new HoldForCall(call.TenantId, call.Id, call.AssistantId, call.Direction, call.ToNumber, call.Record, call.MaxDurationS), cancellationToken);
         if (!held.IsOk)
         {
             return held.Error;

@@ -52,7 +52,7 @@ public record AssistantDocument
     /// <summary>What is found out about a conversation when it is over; null: nothing.</summary>
     public AnalysisSettings? Analysis { get; init; }
 
-    /// <summary>Days until transcripts and recordings are removed; null keeps them.</summary>
+    /// <summary>Days for which transcripts and recordings are wanted, 1 to 3650; null: for good. Kept with the assistant: nothing is removed by it yet.</summary>
     public int? RetentionDays { get; init; }
 }
 

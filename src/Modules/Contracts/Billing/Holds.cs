@@ -8,6 +8,9 @@ public sealed record Measured(string Component, string Unit, long Quantity)
 
     /// <summary>Used by the tenant's own key at a provider, whom the tenant pays.</summary>
     public bool OwnKey { get; init; }
+
+    /// <summary>Generated ahead and thrown away: it costs the tenant nothing, and the platform what its provider charges.</summary>
+    public bool Discarded { get; init; }
 }
 
 /// <summary>Reserves what the given use would cost. Refused with payment_required when credits or a budget do not cover it. One per subject.</summary>

@@ -20,7 +20,7 @@ public sealed record ConversationPlan(
 {
     public string AssistantId { get; init; } = "";
 
-    /// <summary>How long it is paid for from its beginning on, before anything is reported; null: to its end.</summary>
+    /// <summary>How long it is paid for once the caller is there, before anything is reported; null: to its end.</summary>
     public TimeSpan? Covered { get; init; }
 
     /// <summary>What the assistant can do, as it was when the conversation began.</summary>

@@ -12,7 +12,8 @@ public sealed record PhoneCall(string CallId, CallDirection Direction, string Fr
 /// <summary>Reserves the credits with which a telephone conversation begins. The hold's subject is the call. Refused with payment_required.</summary>
 /// <param name="Number">That is called, in E.164: the callee's, or the tenant's own.</param>
 /// <param name="IsRecorded">Recording is priced too.</param>
-public sealed record HoldForCall(string TenantId, string CallId, string AssistantId, CallDirection Direction, string Number, bool IsRecorded) : ICommand<Done>;
+/// <param name="MaxDurationS">The conversation's limit: no more time than that, and a goodbye, is held.</param>
+public sealed record HoldForCall(string TenantId, string CallId, string AssistantId, CallDirection Direction, string Number, bool IsRecorded, int MaxDurationS) : ICommand<Done>;
 
 /// <summary>
 /// Opens the conversation of a telephone call, whose hold is placed already. Refused when the assistant is gone, its models are not

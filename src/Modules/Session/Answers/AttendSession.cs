@@ -42,7 +42,7 @@ internal sealed class AttendSessionHandler(SessionDb db, UnitOfWork unit, IMedia
             session.PhoneCall is { } phone ? phone with { Voicemail = phone.Voicemail with { Message = Placeholders.Fill(phone.Voicemail.Message, values, unknown) } } : null)
         {
             AssistantId = session.AssistantId,
-            Covered = session.IsTest ? null : Pricing.FirstCover(session.Longest),
+            Covered = session.IsTest ? null : Pricing.FirstCover(session.Longest, now - (session.StartedAt ?? now)),
             Tools = tools.Value.Tools,
         };
     }

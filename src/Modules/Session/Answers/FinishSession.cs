@@ -37,7 +37,10 @@ internal sealed class FinishSessionHandler(
         var charge = session is { CallId: not null, StartedAt: null }
             ? new Charge(null, 0, [])
             : await mediator.Send(
-                new SettleHold(session.TenantId, session.HoldSubject, session.StartedAt is null ? [] : Pricing.Used(session.Channel, usage, elapsed)), cancellationToken);
+                new SettleHold(
+                    session.TenantId, session.HoldSubject,
+                    session.StartedAt is null ? [] : Pricing.Used(session.Channel, usage, elapsed, await unit.DiscardedAsync(session.Id, cancellationToken))),
+                cancellationToken);
         if (!charge.IsOk)
         {
             return charge.Error;

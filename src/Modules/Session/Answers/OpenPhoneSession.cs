@@ -35,7 +35,7 @@ internal sealed class HoldForCallHandler(IMediator mediator) : IRequestHandler<H
 {
     public async Task<Result<Done>> Handle(HoldForCall request, CancellationToken cancellationToken)
     {
-        var expected = Pricing.FirstHold(new Channel(TextOnly: false, request.Direction, request.IsRecorded, request.Number));
+        var expected = Pricing.FirstHold(new Channel(TextOnly: false, request.Direction, request.IsRecorded, request.Number), Session.LongestOf(request.MaxDurationS));
         var hold = await mediator.Send(new PlaceHold(request.TenantId, request.CallId, request.AssistantId, expected), cancellationToken);
         return hold.IsOk ? default(Done) : hold.Error;
     }

@@ -72,11 +72,12 @@ internal sealed class ReportProgressHandler(IMediator mediator, ILogger<ReportPr
             }
 
             var before = row.Status == "ended" ? await unit.UsageAsync(report.SessionId, cancellationToken) : [];
+            var discarded = row.Status == "ended" ? await unit.DiscardedAsync(report.SessionId, cancellationToken) : [];
             await unit.AppendAsync(report.SessionId, report.Lines, report.Turns, report.Usage, report.Notes, cancellationToken);
             unit.AfterCommit(() => report.Turns.ToList().ForEach(SessionMetrics.Turn));
             if (row.Status == "ended")
             {
-                var charged = await ChargeLateAsync(report.SessionId, row, before, cancellationToken);
+                var charged = await ChargeLateAsync(report.SessionId, row, before, discarded, cancellationToken);
                 return charged.IsOk ? new Kept(row.TenantId, row.HoldSubject, null) : charged.Error;
             }
 
@@ -89,22 +90,24 @@ internal sealed class ReportProgressHandler(IMediator mediator, ILogger<ReportPr
             var elapsed = at - (row.StartedAt ?? at);
             var slices = Math.Ceiling((elapsed + Pricing.Lead) / Pricing.Slice);
             var used = await unit.UsageAsync(report.SessionId, cancellationToken);
+            var longest = Session.LongestOf(row.MaxDurationS);
             return new Kept(
-                row.TenantId, row.HoldSubject, Pricing.Ahead(row.Channel, used, Pricing.Slice * (slices - 1)), Pricing.CoverOf(slices, Session.LongestOf(row.MaxDurationS)) - elapsed);
+                row.TenantId, row.HoldSubject, Pricing.Ahead(row.Channel, used, Pricing.Slice * (slices - 1), longest), Pricing.CoverOf(slices, longest) - elapsed);
         }
 
         /// <summary>Somebody else ended the conversation (a request, the sweeper) before its agent had told all that it used.</summary>
-        private async Task<Result<Done>> ChargeLateAsync(string sessionId, SessionRow row, List<StoredUsage> before, CancellationToken ct)
+        private async Task<Result<Done>> ChargeLateAsync(string sessionId, SessionRow row, List<StoredUsage> before, List<StoredUsage> discarded, CancellationToken ct)
         {
-            var after = await unit.UsageAsync(sessionId, ct);
-            if (row.StartedAt is null || after.Select(u => u.Quantity).SequenceEqual(before.Select(u => u.Quantity)))
+            var (after, allDiscarded) = (await unit.UsageAsync(sessionId, ct), await unit.DiscardedAsync(sessionId, ct));
+            if (row.StartedAt is null || after.Concat(allDiscarded).Select(u => u.Quantity).SequenceEqual(before.Concat(discarded).Select(u => u.Quantity)))
             {
                 return default(Done);
             }
 
             // How long it lasted is known since its end, and charged.
             var late = await mediator.Send(
-                new ChargeLateUse(row.TenantId, row.HoldSubject, Pricing.Used(row.Channel, before, TimeSpan.Zero), Pricing.Used(row.Channel, after, TimeSpan.Zero)), ct);
+                new ChargeLateUse(
+                    row.TenantId, row.HoldSubject, Pricing.Used(row.Channel, before, TimeSpan.Zero, discarded), Pricing.Used(row.Channel, after, TimeSpan.Zero, allDiscarded)), ct);
             if (!late.IsOk || late.Value.TransactionId is null)
             {
                 return late.IsOk ? default(Done) : late.Error;

@@ -20,7 +20,15 @@ internal sealed class WatchedRooms(NpgsqlDataSource source, IServiceScopeFactory
     {
         foreach (var session in await OpenAsync(ct))
         {
-            await LookAsync(session, ct);
+            try
+            {
+                await LookAsync(session, ct);
+            }
+            catch (Exception e) when (!ct.IsCancellationRequested)
+            {
+                // One that fails must not keep the others unseen; it is looked at again with the next pass.
+                SessionLog.LookFailed(Log, session.Id, e);
+            }
         }
     }
 

@@ -99,14 +99,19 @@ internal static class Transcript
             new { sessionId }, unit.Transaction, cancellationToken: ct))).ToList();
 
     /// <summary>What counts: without what was discarded, over all turns.</summary>
-    public static async Task<List<StoredUsage>> UsageAsync(this UnitOfWork unit, string sessionId, CancellationToken ct) =>
+    public static Task<List<StoredUsage>> UsageAsync(this UnitOfWork unit, string sessionId, CancellationToken ct) => unit.UsageAsync(sessionId, discarded: false, ct);
+
+    /// <summary>What was generated ahead and thrown away: not charged, and yet paid to the provider.</summary>
+    public static Task<List<StoredUsage>> DiscardedAsync(this UnitOfWork unit, string sessionId, CancellationToken ct) => unit.UsageAsync(sessionId, discarded: true, ct);
+
+    private static async Task<List<StoredUsage>> UsageAsync(this UnitOfWork unit, string sessionId, bool discarded, CancellationToken ct) =>
         (await (await unit.OpenAsync(ct)).QueryAsync<StoredUsage>(new(
             """
             SELECT component, provider, model, own_key, unit, sum(quantity)::bigint AS quantity, sum(reported)::bigint AS reported, sum(measured)::bigint AS measured
-            FROM session.usage WHERE session_id = @sessionId AND NOT discarded
+            FROM session.usage WHERE session_id = @sessionId AND discarded = @discarded
             GROUP BY component, provider, model, own_key, unit ORDER BY component, provider, model, own_key
             """,
-            new { sessionId }, unit.Transaction, cancellationToken: ct))).ToList();
+            new { sessionId, discarded }, unit.Transaction, cancellationToken: ct))).ToList();
 
     private static void Add(NpgsqlBatch batch, string sql, params object?[] values)
     {

@@ -123,7 +123,7 @@ internal static class QuoteConversation
                 new("number", "month", request.NumberMonths) { Number = request.Direction is CallDirection.Inbound ? request.Destination : null },
             ];
             var used = await mediator.Send(new PriceUse(caller.TenantId, measured), cancellationToken);
-            var held = await mediator.Send(new PriceUse(caller.TenantId, Pricing.FirstHold(channel)), cancellationToken);
+            var held = await mediator.Send(new PriceUse(caller.TenantId, Pricing.FirstHold(channel, TimeSpan.MaxValue)), cancellationToken);
             return !used.IsOk ? used.Error
                 : !held.IsOk ? held.Error
                 : new Response(request.Kind, used.Value.RateCard, used.Value.Amount, Credits.Unit, used.Value.Lines, used.Value.Unpriced, new(held.Value.Amount, held.Value.Lines));

@@ -88,7 +88,7 @@ internal static class SendMessage
             }
 
             var used = await unit.UsageAsync(session.Id, cancellationToken);
-            var covered = await mediator.Send(new ExtendHold(session.TenantId, session.HoldSubject, Pricing.Ahead(session.Channel, used, TimeSpan.Zero)), cancellationToken);
+            var covered = await mediator.Send(new ExtendHold(session.TenantId, session.HoldSubject, Pricing.Ahead(session.Channel, used, TimeSpan.Zero, session.Longest)), cancellationToken);
             if (!covered.IsOk)
             {
                 return covered.Error;
