@@ -13,8 +13,7 @@ internal sealed partial class DocumentTests
     private static readonly Dictionary<string, HttpStatusCode> TooEarly = new()
     {
         ["sayOnCall"] = HttpStatusCode.Conflict, ["sendDtmf"] = HttpStatusCode.Conflict, ["transferCall"] = HttpStatusCode.Conflict, ["getCallRecording"] = HttpStatusCode.NotFound,
-        ["analyzeCall"] = HttpStatusCode.Conflict, ["analyzeSession"] = HttpStatusCode.Conflict, ["getCallAnalysis"] = HttpStatusCode.NotFound, ["getAnalysis"] = HttpStatusCode.NotFound,
-        ["releaseHold"] = HttpStatusCode.Conflict,
+        ["analyzeCall"] = HttpStatusCode.Conflict, ["releaseHold"] = HttpStatusCode.Conflict, ["analyzeSession"] = HttpStatusCode.Conflict, ["getCallAnalysis"] = HttpStatusCode.NotFound, ["getAnalysis"] = HttpStatusCode.NotFound,
     };
 
     private TestHost _host = null!;
