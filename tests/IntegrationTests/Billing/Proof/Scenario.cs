@@ -37,12 +37,17 @@ internal sealed record Scenario(IReadOnlyList<Operation> Operations)
 {
     /// <summary>One with little, one with a limit, one with plenty: refusals, credit and neither.</summary>
     public static readonly IReadOnlyList<(string Tenant, long Opening, long CreditLimit)> Tenants =
-        [("ten-poor", 300_000, 0), ("ten-trusted", 100_000, 2_000_000), ("ten-rich", 50_000_000, 0)];
+        [("ten-poor", 300_000, 0), ("ten-trusted", 100_000, 2_000_000), ("ten-rich", 50_000_000, 0), (Given, 0, 0)];
+
+    // Holds nothing: what was given to it and is over does expire.
+    private const string Given = "ten-given";
+    private const int TimesGiven = 12;
 
     private static readonly Gen<long> Amounts = Gen.OneOf(Gen.Choose(0, 3), Gen.Choose(1, 400), Gen.Choose(1, 5_000)).Select(n => (long)n);
 
     public static Gen<Scenario> Generator(int size) =>
-        from operations in Operation(Math.Max(4, size / 12)).ArrayOf(size)
+        from drawn in Operation(Math.Max(4, size / 12)).ArrayOf(size - TimesGiven)
+        let operations = drawn.SelectMany((o, i) => i % (drawn.Length / TimesGiven) == 0 && i / (drawn.Length / TimesGiven) < TimesGiven ? [GiveAndExpire, o] : new[] { o }).ToArray()
         from again in Gen.Choose(0, 5).ArrayOf(size)
         select new Scenario([.. Number(operations).SelectMany((o, i) => again[i] == 0 && i > 20 ? [o, Number(operations)[i - 20]] : new[] { o })]);
 
@@ -57,8 +62,10 @@ internal sealed record Scenario(IReadOnlyList<Operation> Operations)
         return (n % 6) switch { 0 => null, 1 => new DateTimeOffset(2999, 1, 1, 0, 0, 0, TimeSpan.Zero), _ => new DateTimeOffset(2020, 1, 1, 0, 0, 0, TimeSpan.Zero).AddMinutes(n / 6) };
     }
 
+    private static Operation GiveAndExpire => new(0, [new(Asks.Grant, Given, "", 50_000), new(Asks.Expire, Given, "the one before", 0)], null);
+
     private static Gen<Operation> Operation(int subjects) =>
-        from tenant in Gen.Elements(Tenants.Select(t => t.Tenant))
+        from tenant in Gen.Elements(Tenants.Select(t => t.Tenant).Where(t => t != Given))
         from count in Gen.Frequency((6, Gen.Constant(1)), (2, Gen.Constant(2)), (1, Gen.Constant(3)))
         from steps in Step(tenant, subjects).ArrayOf(count)
         from stops in Gen.Frequency((5, Gen.Constant((int?)null)), (1, Gen.Choose(1, count).Select(n => (int?)n)))
@@ -92,6 +99,7 @@ internal sealed record Scenario(IReadOnlyList<Operation> Operations)
         {
             { Asks: Asks.TopUp or Asks.Grant } => s with { Name = $"{id}-{n}" },
             { Asks: Asks.Reverse, Name: "topup:opening" } => s with { Name = Earlier(Asks.TopUp, operations, id, s.Tenant, back: 0) },
+            { Asks: Asks.Expire, Name: "the one before" } => s with { Name = $"grant:{id}-{n - 1}" },
             { Asks: Asks.Reverse, Name: "grant:" } or { Asks: Asks.Expire } => s with { Name = Earlier(Asks.Grant, operations, id, s.Tenant, back: id % 4) },
             _ => s,
         })],
