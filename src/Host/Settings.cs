@@ -151,9 +151,13 @@ internal sealed class Settings
             // Statements that come again are prepared; and a connection that has prepared ones keeps, when it goes back to the pool, the plans of what the
             // database's functions ask, which are else made anew for every transaction. Behind PgBouncer: Max Auto Prepare=0.
             builder.ConnectionStringBuilder.MaxAutoPrepare = Given("Max Auto Prepare") ? builder.ConnectionStringBuilder.MaxAutoPrepare : 100;
+
+            // A burst waits for a connection rather than making more than the processors can work on: each is a process that plans everything anew, and while
+            // those begin, what is on its way stands still. A database on a larger machine: Maximum Pool Size.
+            builder.ConnectionStringBuilder.MaxPoolSize = Given("Maximum Pool Size") ? builder.ConnectionStringBuilder.MaxPoolSize : Math.Clamp(Environment.ProcessorCount * 8, 16, 64);
             return builder.Build();
 
-            bool Given(string keyword) => builder.ConnectionStringBuilder.ContainsKey(keyword) && connectionString.Contains(keyword, StringComparison.OrdinalIgnoreCase);
+            bool Given(string keyword) => builder.ConnectionStringBuilder.ShouldSerialize(keyword);
         }
         catch (Exception e) when (e is ArgumentException or FormatException)
         {
@@ -185,7 +189,7 @@ internal sealed class Settings
         foreach (var pair in uri.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries))
         {
             var (name, value) = pair.Split('=', 2) is [var n, var v] ? (n, v) : (pair, "");
-            builder[name == "sslmode" ? "SSL Mode" : name] = Uri.UnescapeDataString(value);
+            builder[name == "sslmode" ? "SSL Mode" : Uri.UnescapeDataString(name)] = Uri.UnescapeDataString(value);
         }
 
         return builder.ConnectionString;

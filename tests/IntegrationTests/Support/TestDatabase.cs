@@ -77,7 +77,7 @@ internal sealed class TestDatabase : IAsyncDisposable
             "VOICEPLATFORM_TEST_DB is not set: run ./test, or 'eng/postgres start DIR' and set it to what 'eng/postgres admin-url DIR' prints.");
 
     private static string Connection(string database, string user) =>
-        new NpgsqlConnectionStringBuilder(Admin) { Database = database, Username = user, MaxPoolSize = 50 }.ConnectionString;
+        new NpgsqlConnectionStringBuilder(Admin) { Database = database, Username = user }.ConnectionString;
 
     private static async Task AdminAsync(string sql)
     {

@@ -118,12 +118,15 @@ internal sealed class SettingsTests
         }
     }
 
-    [TestCase("Host=db", 100)]
-    [TestCase("Host=db;Max Auto Prepare=0", 0)]
-    public async Task Statements_are_prepared_unless_the_operator_says_otherwise(string text, int prepared)
+    [TestCase("Host=db", 100, null)]
+    [TestCase("Host=db;Max Auto Prepare=0;Maximum Pool Size=7", 0, 7)]
+    [TestCase("Host=db;MaxPoolSize=100", 100, 100)]
+    [TestCase("postgresql://ada@db/voice?Maximum%20Pool%20Size=7&Max%20Auto%20Prepare=3", 3, 7)]
+    public async Task Statements_are_prepared_and_connections_few_unless_the_operator_says_otherwise(string text, int prepared, int? connections)
     {
         await using var source = Settings.DataSource(text);
-        Assert.That(new NpgsqlConnectionStringBuilder(source.ConnectionString).MaxAutoPrepare, Is.EqualTo(prepared));
+        var kept = new NpgsqlConnectionStringBuilder(source.ConnectionString);
+        Assert.That((kept.MaxAutoPrepare, kept.MaxPoolSize), Is.EqualTo((prepared, connections ?? Math.Clamp(Environment.ProcessorCount * 8, 16, 64))));
     }
 
     private static Settings Read(params (string Name, string Value)[] values) =>
