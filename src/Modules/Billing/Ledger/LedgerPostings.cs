@@ -48,32 +48,32 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
 
     public Task<Result<Posting?>> PostAsync(string tenantId, string kind, string key, object metadata, IReadOnlyList<Line> lines, CancellationToken ct) =>
         CallAsync(
-            tenantId, "SELECT * FROM billing.post($1, $2, $3, $4, NULL, $5, $6, $7)", ct,
+            tenantId, "SELECT (p).* FROM (SELECT billing.post($1, $2, $3, $4, NULL, $5, $6, $7) AS p OFFSET 0) once", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(kind), Text(key), Jsonb(metadata), Jsonb(WithIds(lines)), Amount(alerts.Threshold));
 
     /// <summary>Gives promotional credits.</summary>
     /// <param name="expiresAt">Null: never.</param>
     public Task<Result<Posting?>> GrantAsync(string tenantId, string key, object metadata, long amount, DateTimeOffset? expiresAt, CancellationToken ct) =>
         CallAsync(
-            tenantId, "SELECT * FROM billing.grant_credits($1, $2, $3, $4, $5, $6, $7)", ct,
+            tenantId, "SELECT (p).* FROM (SELECT billing.grant_credits($1, $2, $3, $4, $5, $6, $7) AS p OFFSET 0) once", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(key), Jsonb(metadata), Amount(amount),
             new() { Value = (object?)expiresAt?.ToUniversalTime() ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.TimestampTz }, NewEntryIds(2));
 
     public Task<Result<Posting?>> PlaceHoldAsync(string holdId, string tenantId, string subjectId, string? assistantId, long amount, string rateCard, CancellationToken ct) =>
         CallAsync(
-            tenantId, "SELECT * FROM billing.place_hold($1, $2, $3, $4, $5, $6, $7, $8)", ct,
+            tenantId, "SELECT (p).* FROM (SELECT billing.place_hold($1, $2, $3, $4, $5, $6, $7, $8) AS p OFFSET 0) once", ct,
             Text(holdId), Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Amount(amount), Text(rateCard), NewEntryIds(2), Text(assistantId));
 
     /// <summary>The posting is null when there was nothing to do.</summary>
     public Task<Result<Posting?>> ExtendHoldAsync(string tenantId, string subjectId, long atLeast, CancellationToken ct) =>
         CallAsync(
-            tenantId, "SELECT * FROM billing.extend_hold($1, $2, $3, $4, $5)", ct,
+            tenantId, "SELECT (p).* FROM (SELECT billing.extend_hold($1, $2, $3, $4, $5) AS p OFFSET 0) once", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Amount(atLeast), NewEntryIds(2));
 
     /// <summary>The posting is null when the subject never had a hold.</summary>
     public Task<Result<Posting?>> SettleHoldAsync(string tenantId, string subjectId, object metadata, IReadOnlyList<Line> lines, CancellationToken ct) =>
         CallAsync(
-            tenantId, "SELECT * FROM billing.settle_hold($1, $2, $3, $4, $5, $6, $7)", ct,
+            tenantId, "SELECT (p).* FROM (SELECT billing.settle_hold($1, $2, $3, $4, $5, $6, $7) AS p OFFSET 0) once", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Jsonb(metadata), Jsonb(WithIds(lines)), NewEntryIds(3), Amount(alerts.Threshold));
 
     /// <summary>Gives the subject's hold back whole. Replayed: it was over, and stays as it is. The posting is null when the subject never had one.</summary>
@@ -81,19 +81,19 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
     /// <param name="metadata">Says why.</param>
     public Task<Result<Posting?>> ReleaseHoldAsync(string tenantId, string subjectId, string status, object metadata, CancellationToken ct) =>
         CallAsync(
-            tenantId, "SELECT * FROM billing.release_hold($1, $2, $3, $4, $5, $6)", ct,
+            tenantId, "SELECT (p).* FROM (SELECT billing.release_hold($1, $2, $3, $4, $5, $6) AS p OFFSET 0) once", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Text(status), Jsonb(metadata), NewEntryIds(2));
 
     /// <summary>Charges what was learnt after the subject's hold had ended. The posting is null when it never had one.</summary>
     public Task<Result<Posting?>> ChargeLateAsync(string tenantId, string subjectId, string key, IReadOnlyList<Line> lines, CancellationToken ct) =>
         CallAsync(
-            tenantId, "SELECT * FROM billing.charge_late($1, $2, $3, $4, $5, $6, $7)", ct,
+            tenantId, "SELECT (p).* FROM (SELECT billing.charge_late($1, $2, $3, $4, $5, $6, $7) AS p OFFSET 0) once", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Text(key), Jsonb(WithIds(lines)), NewEntryIds(2), Amount(alerts.Threshold));
 
     /// <summary>Charges what no hold is for, once a key.</summary>
     public Task<Result<Posting?>> ChargeAsync(string tenantId, string key, object metadata, IReadOnlyList<Line> lines, CancellationToken ct) =>
         CallAsync(
-            tenantId, "SELECT * FROM billing.charge($1, $2, $3, $4, $5, $6, $7)", ct,
+            tenantId, "SELECT (p).* FROM (SELECT billing.charge($1, $2, $3, $4, $5, $6, $7) AS p OFFSET 0) once", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(key), Jsonb(metadata), Jsonb(WithIds(lines)), NewEntryIds(2), Amount(alerts.Threshold));
 
     /// <summary>Takes back what is left of a grant whose time is over, as far as it is not held. Null: there was nothing to do.</summary>
