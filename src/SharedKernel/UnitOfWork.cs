@@ -23,6 +23,9 @@ public sealed class UnitOfWork(NpgsqlDataSource source, Caller caller) : IAsyncD
 
     public bool IsActive => Transaction is not null;
 
+    /// <summary>The connection broke while the transaction ran.</summary>
+    internal bool IsLost => IsActive && Connection.State is not System.Data.ConnectionState.Open;
+
     /// <summary>A joined command failed: the outermost one may not commit any more.</summary>
     internal Error? Doomed { get; set; }
 
@@ -176,6 +179,11 @@ public sealed class Transactions(IServiceScopeFactory scopes)
 
                 await unit.CommitAsync(ct);
                 return result;
+            }
+            catch (InvalidOperationException e) when (unit.IsLost)
+            {
+                // Npgsql says of the next statement that its transaction is completed.
+                throw new NpgsqlException("The connection was lost in the middle of a transaction.", e);
             }
             catch (Exception e) when (attempt < MaxAttempts && IsWorthRepeating(e))
             {
