@@ -311,7 +311,6 @@ internal sealed class OutboundCallTests
         // 300 characters at 20 credits a million.
         Assert.That(await _bench.Tenant.BalanceAsync(), Is.EqualTo((before - 6000, 0L)));
         Assert.That(async () => await _bench.EventsAsync(id, "call.adjusted"), Has.Count.EqualTo(1).After(3000, 50));
-        Assert.That(() => _bench.EventsAsync(id, "call.adjusted"), Has.Count.EqualTo(1).After(5_000, 50));
         var told = (await _bench.EventsAsync(id, "call.adjusted")).Single()["data"]!;
         Assert.That((told["adjustment"]!["amount"]!.GetValue<long>(), told["cost"]!["amount"]!.GetValue<long>()), Is.EqualTo((6000L, cost + 6000)));
         var shown = (await _bench.Tenant.GetAsync($"/v1/calls/{id}/cost")).Body!;
