@@ -56,8 +56,12 @@ async function client() {
 }
 async function keep(asked) { const answer = await asked; answers.push({ at: Date.now(), ...answer }); return answer; }
 
+// A slow machine gets the time for as many as are looked for at the end.
+async function acceptedUntil(count) { for (let i = 0; i < 300 && accepted.sessions.size <= count; i++) await sleep(200); }
+
 const clients = Array.from({ length: 8 }, client);
 await sleep(4000);
+await acceptedUntil(25);
 const before = answers.length;
 await ask('stop');
 await sleep(20000);
@@ -67,6 +71,7 @@ const backAt = Date.now();
 let firstGood = 0;
 for (let i = 0; i < 100 && !firstGood; i++) { if ((await send('GET', `/v1/assistants/${assistant}`)).status === 200) firstGood = Date.now(); else await sleep(100); }
 await sleep(4000);
+await acceptedUntil(50);
 running = false;
 await Promise.all(clients);
 
@@ -81,7 +86,7 @@ check(firstGood > 0, `it works again ${firstGood - backAt} ms after the database
 // What was accepted is there; whoever repeats with his key gets his session and no second one.
 let missing = 0;
 for (const id of accepted.sessions) if ((await send('GET', `/v1/sessions/${id}`)).status !== 200) missing++;
-check(missing === 0 && accepted.sessions.size > 10, `all ${accepted.sessions.size} accepted sessions are there`);
+check(missing === 0 && accepted.sessions.size > 50, `all ${accepted.sessions.size} accepted sessions are there`);
 const again = await send('POST', '/v1/sessions', { assistant_id: assistant, text_only: true }, { 'idempotency-key': 's1' });
 check(again.status === 201 && accepted.sessions.has(again.body.id), 'a repeated request gets the session it got before');
 for (let i = 0; i < 300 && [...accepted.ended].some((id) => ![...received.values()].some((e) => e.subject_id === id && e.type === 'session.completed')); i++) await sleep(100);

@@ -20,7 +20,7 @@ export async function token(room, identity, grant = {}, more = {}) {
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Waits until a condition holds; the test fails with what was waited for. */
-export async function until(what, condition, ms = 30000) {
+export async function until(what, condition, ms = 15000) {
   const end = Date.now() + ms;
   while (!(await condition())) {
     if (Date.now() > end) {
