@@ -157,6 +157,23 @@ internal sealed class NegotiationTests
     }
 
     [Test]
+    public async Task A_publisher_that_joins_anew_is_told_to_gather_what_it_offers()
+    {
+        await using var server = await TestServer.StartAsync();
+        await using var alice = await PublishAsync(server, "alice", Offers.First());
+        var first = await FastAsync(alice);
+        await alice.NextAsync(Kind.Answer);
+        await using var bob = await ListenAsync(server, "bob", Offers.First());
+        await using var again = await PublishAsync(server, "alice", Offers.First());
+        await using var listener = await ListenAsync(server, "bob", Offers.First());
+        Assert.That(
+            (first, await FastAsync(bob), await FastAsync(again), await FastAsync(listener)),
+            Is.EqualTo((true, true, false, true)));
+
+        static async Task<bool> FastAsync(SignalClient client) => (await client.NextAsync(Kind.Join)).Join.FastPublish;
+    }
+
+    [Test]
     public async Task What_was_not_announced_is_not_published()
     {
         await using var server = await TestServer.StartAsync();
