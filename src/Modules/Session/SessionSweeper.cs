@@ -44,8 +44,6 @@ internal sealed partial class SessionSweeper(NpgsqlDataSource source, IServiceSc
             {
                 abandoned.Add((row.GetString(0), row.GetString(1)));
             }
-
-            _lastLook = now;
         }
 
         foreach (var (id, reason) in abandoned)
@@ -62,6 +60,9 @@ internal sealed partial class SessionSweeper(NpgsqlDataSource source, IServiceSc
                 Failed(Log, e);
             }
         }
+
+        // Not before: to end a hundred takes its time too.
+        _lastLook = Clock.GetUtcNow();
     }
 
     [LoggerMessage(LogLevel.Information, "Session {SessionId} was ended by the sweeper: {Reason}")]

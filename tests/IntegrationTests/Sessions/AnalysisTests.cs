@@ -119,6 +119,27 @@ internal sealed class AnalysisTests
     }
 
     [Test]
+    public async Task What_is_held_for_it_is_in_use_until_it_is_made()
+    {
+        _server.Chat = _ => [];
+        var session = await TalkAsync(await AssistantAsync(Asked));
+        Assert.That(async () => await _host.SqlAsync("SELECT attempts FROM session.analyses WHERE leased_until IS NULL"), Is.EqualTo(1).After(10_000, 50));
+        var hold = Text((await _tenant.GetAsync("/v1/billing/holds?status=active")).Body!["data"]!.AsArray().Single()!, "id");
+        Assert.That(await ReconcileAsync(), Is.EqualTo("[]"));
+        Assert.That((await ReleaseAsync()).Code, Is.EqualTo("billing.hold_in_use"));
+
+        // What nobody settles when it is over is found and given back, as any other.
+        await _host.SqlAsync("UPDATE session.analyses SET status = 'failed', error = 'lost', ended_at = now() WHERE session_id = $1", session);
+        Assert.That(await ReconcileAsync(), Does.Contain("hold_open"));
+        Assert.That((await ReleaseAsync()).Status, Is.EqualTo(HttpStatusCode.OK));
+        Assert.That((await ReconcileAsync(), (await _tenant.BalanceAsync()).Held), Is.EqualTo(("[]", 0)));
+
+        async Task<string> ReconcileAsync() => (await _host.SendAsync(HttpMethod.Get, "/v1/billing/reconciliation", TestHost.AdminKey)).Body!["differences"]!.ToJsonString();
+
+        Task<Answer> ReleaseAsync() => _host.SendAsync(HttpMethod.Post, $"/v1/billing/holds/{hold}/release", TestHost.AdminKey, new { reason = "it is not settled" });
+    }
+
+    [Test]
     public async Task It_can_be_asked_for_afterwards_with_other_questions_and_not_without_credits()
     {
         var session = await TalkAsync(await AssistantAsync(null));

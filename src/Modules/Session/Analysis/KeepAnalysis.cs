@@ -16,6 +16,8 @@ internal sealed class KeepAnalysisHandler(UnitOfWork unit, IMediator mediator, T
     public async Task<Result<Done>> Handle(KeepAnalysis request, CancellationToken cancellationToken)
     {
         var found = request.Findings;
+
+        // The session's row before the ledger's, as everybody who holds both.
         var session = await unit.Connection.QuerySingleOrDefaultAsync<SessionRow>(new(
             """
             WITH kept AS (
@@ -24,6 +26,7 @@ internal sealed class KeepAnalysisHandler(UnitOfWork unit, IMediator mediator, T
                 summary = @Summary, success = @Success, success_reason = @SuccessReason, fields = @fields::jsonb, error = @Failure
               WHERE session_id = @SessionId AND run = @Run AND status = 'pending' RETURNING session_id)
             SELECT s.id, s.tenant_id, s.assistant_id, s.assistant_version, s.call_id, s.is_test, s.metadata::text FROM session.sessions s JOIN kept ON kept.session_id = s.id
+            FOR UPDATE OF s
             """,
             new
             {

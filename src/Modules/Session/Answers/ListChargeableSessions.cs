@@ -19,8 +19,18 @@ internal sealed class ListChargeableSessionsHandler(UnitOfWork unit)
         $"{Select} AND s.id > @After AND s.id <= @Until ORDER BY s.id LIMIT @Limit",
         new { request.After, request.Until, request.Limit, SessionNotes.AgentAbsent }, cancellationToken);
 
+    /// <summary>Analyses hold for themselves (<see cref="Analysis.Analyses.HoldSubject"/>): what they use is of their session, so they cost nothing.</summary>
     public Task<Result<IReadOnlyList<Chargeable>>> Handle(FindChargeableSessions request, CancellationToken cancellationToken) => ReadAsync(
-        $"{Select} AND s.id = ANY(@SubjectIds)", new { SubjectIds = request.SubjectIds.ToArray(), SessionNotes.AgentAbsent }, cancellationToken);
+        $"""
+        {Select} AND s.id = ANY(@SubjectIds)
+        UNION ALL
+        SELECT x.subject_id, a.tenant_id, true, a.status <> 'pending' OR a.run <> x.run, CASE WHEN a.status <> 'pending' OR a.run <> x.run THEN 0 END
+        FROM (
+          SELECT subject_id, split_part(subject_id, ':', 2) AS session_id, split_part(subject_id, ':', 3)::int AS run
+          FROM unnest(@SubjectIds) subject_id WHERE subject_id LIKE 'analysis:%') x
+        JOIN session.analyses a ON a.session_id = x.session_id
+        """,
+        new { SubjectIds = request.SubjectIds.ToArray(), SessionNotes.AgentAbsent }, cancellationToken);
 
     private async Task<Result<IReadOnlyList<Chargeable>>> ReadAsync(string sql, object values, CancellationToken ct)
     {
