@@ -59,6 +59,10 @@ internal sealed partial class Failures(ILogger<Failures> log) : IExceptionHandle
         _ => false,
     };
 
+    /// <summary>A parameter is not of its type.</summary>
+    public static Error Unreadable(string parameter) =>
+        new(ErrorKind.Malformed, "request.malformed", $"'{parameter}' cannot be read.") { Fields = [new(parameter, "wrong_type", "Not of the right type.")] };
+
     private static Error Unreadable(BadHttpRequestException bad)
     {
         if (bad.InnerException is JsonException)
@@ -68,8 +72,7 @@ internal sealed partial class Failures(ILogger<Failures> log) : IExceptionHandle
 
         if (Parameter().Match(bad.Message) is { Success: true } parameter)
         {
-            var named = parameter.Groups["name"].Value;
-            return new Error(ErrorKind.Malformed, "request.malformed", $"'{named}' cannot be read.") { Fields = [new(named, "wrong_type", "Not of the right type.")] };
+            return Unreadable(parameter.Groups["name"].Value);
         }
 
         return new Error(ErrorKind.Malformed, bad.StatusCode == StatusCodes.Status413PayloadTooLarge ? "request.too_large" : "request.malformed", bad.Message);

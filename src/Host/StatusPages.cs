@@ -1,4 +1,8 @@
+using System.ComponentModel;
+using System.Reflection;
 using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Http.Metadata;
+using Microsoft.AspNetCore.Mvc;
 using VoicePlatform.Host.Mcp;
 
 namespace VoicePlatform.Host;
@@ -12,11 +16,28 @@ internal static class StatusPages
         context.HttpContext.Response.StatusCode,
         context.HttpContext.Response.StatusCode switch
         {
+            StatusCodes.Status400BadRequest when Unreadable(context.HttpContext) is { } parameter => Failures.Unreadable(parameter),
             StatusCodes.Status404NotFound => new Error(ErrorKind.NotFound, "route.not_found", "There is nothing at this address."),
             StatusCodes.Status405MethodNotAllowed => new Error(ErrorKind.Malformed, "route.method_not_allowed", "This address does not take this method."),
             StatusCodes.Status415UnsupportedMediaType => new Error(ErrorKind.Malformed, "request.media_type", "Send the body as application/json."),
             var status => new Error(ErrorKind.Malformed, "request.refused", $"The request was refused with status {status}."),
         });
+
+    /// <summary>The parameter of the address that is not of its type: routes refuse it without a word.</summary>
+    private static string? Unreadable(HttpContext http)
+    {
+        foreach (var parameter in http.GetEndpoint()?.Metadata.GetOrderedMetadata<IParameterBindingMetadata>() ?? [])
+        {
+            var name = parameter.ParameterInfo.GetCustomAttribute<FromQueryAttribute>()?.Name ?? parameter.Name;
+            var text = http.Request.RouteValues[name] as string ?? (string?)http.Request.Query[name];
+            if (parameter.HasTryParse && !string.IsNullOrEmpty(text) && !TypeDescriptor.GetConverter(parameter.ParameterInfo.ParameterType).IsValid(text))
+            {
+                return name;
+            }
+        }
+
+        return null;
+    }
 
     public static void UseRequestIds(this IApplicationBuilder app) => app.Use((context, next) =>
     {

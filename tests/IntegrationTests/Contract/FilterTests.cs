@@ -46,6 +46,29 @@ internal sealed class FilterTests
     }
 
     [Test]
+    public async Task What_is_no_number_time_or_truth_names_itself()
+    {
+        await using var host = await TestHost.StartAsync(("RATE_LIMIT_PER_KEY", "off"));
+        var document = await ApiDocument.OfAsync(host, "v1");
+        var mine = await Resources.MakeAsync(await host.SignUpAsync());
+        var tried = new List<string>();
+        foreach (var operation in document.Operations.Where(o => o is { Method: "GET", Scope: not (null or "platform") }))
+        {
+            foreach (var parameter in operation.Parameters.Where(p => p["in"]!.GetValue<string>() == "query" && IsTyped(p["schema"]!)))
+            {
+                var name = parameter["name"]!.GetValue<string>();
+                tried.Add($"{operation}?{name}");
+                var refused = await mine.Owner.GetAsync($"{mine.PathOf(operation)}?{name}=nonsense");
+                Assert.That((refused.Status, refused.Code, refused.Fields.SingleOrDefault()), Is.EqualTo((HttpStatusCode.BadRequest, "request.malformed", name)), $"{operation}?{name}");
+            }
+        }
+
+        Assert.That(tried, Is.SupersetOf(new[] { "GET /v1/sessions?limit", "GET /v1/sessions/{id}/usage?by_turn", "GET /v1/events?after", "GET /v1/billing/balance?at", "GET /v1/analytics/calls?from" }));
+
+        static bool IsTyped(System.Text.Json.Nodes.JsonNode schema) => schema.ToJsonString() is var text && (text.Contains("integer", StringComparison.Ordinal) || text.Contains("boolean", StringComparison.Ordinal) || text.Contains("date-time", StringComparison.Ordinal));
+    }
+
+    [Test]
     public async Task A_filter_leaves_what_it_names()
     {
         await using var host = await TestHost.StartAsync();
