@@ -107,7 +107,7 @@ await using (var call = await phone.NextCallAsync(ct))
     await caller.HearOutAsync(TimeSpan.FromMilliseconds(900), ct);
     heard.Add(await Tools.TranscribeAsync(caller.TakeHeard(), ct));
     greetedAfter = call.FirstSoundAfter;
-    Console.WriteLine($"  [assistant, as heard] {heard[^1]}");
+    Console.WriteLine($"  [assistant, as heard] {heard[^1]}   (from {greetedAfter?.TotalMilliseconds:0} ms after picking up)");
     foreach (var (question, sound) in questions.Zip(speech))
     {
         Console.WriteLine($"  [callee says] {question}");

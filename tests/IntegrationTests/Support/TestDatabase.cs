@@ -9,6 +9,7 @@ namespace VoicePlatform.IntegrationTests.Support;
 /// </summary>
 internal sealed class TestDatabase : IAsyncDisposable
 {
+    private static readonly Lazy<NpgsqlDataSource> Server = new(() => NpgsqlDataSource.Create(Admin));
     private static readonly SemaphoreSlim TemplateLock = new(1, 1);
     private static readonly string Template = $"template_{Environment.ProcessId}";
     private static bool _templateExists;
@@ -81,9 +82,7 @@ internal sealed class TestDatabase : IAsyncDisposable
 
     private static async Task AdminAsync(string sql)
     {
-        await using var connection = new NpgsqlConnection(Admin + ";Pooling=false");
-        await connection.OpenAsync();
-        await using var command = new NpgsqlCommand(sql, connection);
+        await using var command = Server.Value.CreateCommand(sql);
         await command.ExecuteNonQueryAsync();
     }
 }

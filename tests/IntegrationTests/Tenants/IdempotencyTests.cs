@@ -14,12 +14,9 @@ internal sealed class IdempotencyTests
     [SetUp]
     public async Task SetUpAsync()
     {
-        _host = await TestHost.StartAsync();
+        _host = await TestHost.SharedAsync();
         _tenant = await _host.SignUpAsync();
     }
-
-    [TearDown]
-    public async Task TearDownAsync() => await _host.DisposeAsync();
 
     [Test]
     public async Task A_command_is_done_once_and_answers_the_same_with_its_secret_sealed_at_rest()
@@ -30,7 +27,7 @@ internal sealed class IdempotencyTests
 
         Assert.That(again.Body!.ToJsonString(), Is.EqualTo(first.Body!.ToJsonString()));
         Assert.That((first.Headers.ContainsKey("Idempotency-Replayed"), again.Headers["Idempotency-Replayed"]), Is.EqualTo((false, "true")));
-        Assert.That(await CountAsync("SELECT count(*) FROM tenant.keys WHERE name = 'ci'"), Is.EqualTo(1));
+        Assert.That(await CountAsync($"SELECT count(*) FROM tenant.keys WHERE tenant_id = '{_tenant.TenantId}' AND name = 'ci'"), Is.EqualTo(1));
         var secret = first.Get<string>("key")["lvk_".Length..];
         Assert.That(await CountAsync($"SELECT count(*) FROM platform.idempotency i WHERE i::text LIKE '%{secret}%' OR encode(answer, 'escape') LIKE '%{secret}%'"), Is.Zero);
     }
@@ -43,7 +40,7 @@ internal sealed class IdempotencyTests
         var first = await _tenant.PostAsync("/v1/sessions", body, ("Idempotency-Key", "s"));
         var again = await _tenant.PostAsync("/v1/sessions", body, ("Idempotency-Key", "s"));
         Assert.That((first.Status, again.Body!.ToJsonString()), Is.EqualTo((HttpStatusCode.Created, first.Body!.ToJsonString())));
-        Assert.That(await CountAsync("SELECT count(*) FROM session.sessions"), Is.EqualTo(1));
+        Assert.That(await CountAsync($"SELECT count(*) FROM session.sessions WHERE tenant_id = '{_tenant.TenantId}'"), Is.EqualTo(1));
 
         var session = await _tenant.StartTextSessionAsync(assistant);
         var said = await _tenant.PostAsync($"/v1/sessions/{session}/messages", new { text = "Hello" }, ("Idempotency-Key", "m"));
@@ -79,15 +76,15 @@ internal sealed class IdempotencyTests
         var assistant = await _tenant.CreateAssistantAsync();
         foreach (var (path, body, table) in new (string, object, string)[]
         {
-            ("/v1/assistants", new { name = "n" }, "assistant.assistants WHERE name = 'n'"),
-            ("/v1/sessions", new { assistant_id = assistant, text_only = true }, "session.sessions"),
+            ("/v1/assistants", new { name = "n" }, "assistant.assistants WHERE name = 'n' AND"),
+            ("/v1/sessions", new { assistant_id = assistant, text_only = true }, "session.sessions WHERE"),
         })
         {
             var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => _tenant.PostAsync(path, body, ("Idempotency-Key", path))));
             var good = answers.Where(a => a.Status == HttpStatusCode.Created).ToList();
             Assert.That(good.Select(a => a.Get<string>("id")).Distinct().Count(), Is.EqualTo(1));
             Assert.That(answers.Except(good).Select(a => (a.Status, a.Code)), Is.All.EqualTo((HttpStatusCode.Conflict, "idempotency_in_progress")));
-            Assert.That(await CountAsync($"SELECT count(*) FROM {table}"), Is.EqualTo(1));
+            Assert.That(await CountAsync($"SELECT count(*) FROM {table} tenant_id = '{_tenant.TenantId}'"), Is.EqualTo(1));
         }
     }
 
@@ -172,8 +169,8 @@ internal sealed class IdempotencyTests
     public async Task The_platform_has_keys_of_its_own_and_an_unprintable_key_is_refused()
     {
         var topUp = new { tenant_id = _tenant.TenantId, amount = 5_000_000, external_reference = "invoice-1" };
-        var first = await _host.SendAsync(HttpMethod.Post, "/v1/billing/topups", TestHost.AdminKey, topUp, ("Idempotency-Key", "t"));
-        var again = await _host.SendAsync(HttpMethod.Post, "/v1/billing/topups", TestHost.AdminKey, topUp, ("Idempotency-Key", "t"));
+        var first = await _host.SendAsync(HttpMethod.Post, "/v1/billing/topups", TestHost.AdminKey, topUp, ("Idempotency-Key", _tenant.TenantId));
+        var again = await _host.SendAsync(HttpMethod.Post, "/v1/billing/topups", TestHost.AdminKey, topUp, ("Idempotency-Key", _tenant.TenantId));
         Assert.That(again.Body!.ToJsonString(), Is.EqualTo(first.Body!.ToJsonString()));
         Assert.That(again.Headers["Idempotency-Replayed"], Is.EqualTo("true"));
 

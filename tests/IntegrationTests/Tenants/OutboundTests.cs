@@ -16,10 +16,7 @@ internal sealed class OutboundTests
     private TestHost _host = null!;
 
     [SetUp]
-    public async Task SetUpAsync() => _host = await TestHost.StartAsync(("OUTBOUND_ALLOW_PRIVATE", "127.0.0.1/32"));
-
-    [TearDown]
-    public async Task TearDownAsync() => await _host.DisposeAsync();
+    public async Task SetUpAsync() => _host = await TestHost.SharedAsync(("OUTBOUND_ALLOW_PRIVATE", "127.0.0.1/32"));
 
     [TestCase("http://127.0.0.2:9/")]
     [TestCase("http://[::ffff:10.0.0.1]/")]

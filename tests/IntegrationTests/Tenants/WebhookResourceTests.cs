@@ -12,12 +12,9 @@ internal sealed class WebhookResourceTests
     [SetUp]
     public async Task SetUpAsync()
     {
-        _host = await TestHost.StartAsync();
+        _host = await TestHost.SharedAsync();
         _tenant = await _host.SignUpAsync();
     }
-
-    [TearDown]
-    public async Task TearDownAsync() => await _host.DisposeAsync();
 
     [Test]
     public async Task A_webhook_is_read_changed_and_removed_by_whoever_saw_its_last_version()
@@ -86,7 +83,7 @@ internal sealed class WebhookResourceTests
         Assert.That((both.IsSignedWith(old), both.IsSignedWith(fresh)), Is.EqualTo((true, true)));
         Assert.That(both.Json["type"]!.GetValue<string>(), Is.EqualTo("webhook.test"));
 
-        await _host.SqlAsync("UPDATE tenant.webhooks SET previous_until = now() - interval '1 second'");
+        await _host.SqlAsync("UPDATE tenant.webhooks SET previous_until = now() - interval '1 second' WHERE tenant_id = $1", _tenant.TenantId);
         await _tenant.PostAsync($"{path}/test");
         var later = await receiver.NextAsync();
         Assert.That((later.IsSignedWith(old), later.IsSignedWith(fresh)), Is.EqualTo((false, true)));
@@ -202,8 +199,8 @@ internal sealed class WebhookResourceTests
         }
 
         Assert.That(ids, Has.Count.EqualTo(1700));
-        Assert.That(async () => await _host.SqlAsync("SELECT count(*) FROM tenant.deliveries WHERE status = 'delivered'"), Is.EqualTo(1700L).After(10_000, 50));
-        Assert.That(await _host.SqlAsync("SELECT count(*) FROM tenant.replays"), Is.Zero);
+        Assert.That(async () => await _host.SqlAsync("SELECT count(*) FROM tenant.deliveries WHERE tenant_id = $1 AND status = 'delivered'", _tenant.TenantId), Is.EqualTo(1700L).After(10_000, 50));
+        Assert.That(await _host.SqlAsync("SELECT count(*) FROM tenant.replays WHERE tenant_id = $1", _tenant.TenantId), Is.Zero);
     }
 
     private static async Task<string> TypeAsync(WebhookReceiver receiver) => (await receiver.NextAsync()).Json["type"]!.GetValue<string>();
