@@ -5,17 +5,12 @@ using VoicePlatform.IntegrationTests.Support;
 
 namespace VoicePlatform.IntegrationTests.Billing;
 
-/// <summary>A host with one tenant, its operator, and the database's owner, who can do what nobody may.</summary>
+/// <summary>A host with one tenant, its operator, and the database's superuser, who can do what nobody may.</summary>
 internal sealed class Books : IAsyncDisposable
 {
-    private readonly NpgsqlDataSource _owner;
     private int _references;
 
-    private Books(TestHost host, TestTenant tenant)
-    {
-        (Host, Tenant) = (host, tenant);
-        _owner = NpgsqlDataSource.Create(host.Database.Owner);
-    }
+    private Books(TestHost host, TestTenant tenant) => (Host, Tenant) = (host, tenant);
 
     public TestHost Host { get; }
 
@@ -82,27 +77,21 @@ internal sealed class Books : IAsyncDisposable
         Assert.That(trial.Get<bool>("ok"), Is.True, trial.Body?.ToJsonString());
     }
 
-    /// <summary>For a lock of the database.</summary>
-    public async Task UntilSomebodyWaitsAsync() => Assert.That(
-        async () => await Host.SqlAsync("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())"),
-        Is.GreaterThan(0L).After(10_000, 20));
+    /// <summary>What the operator's reconciliation says of this tenant.</summary>
+    public async Task<List<JsonNode>> DifferencesAsync() =>
+        [.. (await AsOperatorAsync(HttpMethod.Get, "/v1/billing/reconciliation")).Body!["differences"]!.AsArray().Where(d => d!["tenant_id"]!.GetValue<string>() == Tenant.TenantId).Select(d => d!)];
 
-    /// <summary>Behind everybody's back: without triggers and row security.</summary>
-    public async Task AsOwnerAsync(string sql)
+    /// <summary>For a lock that this connection holds.</summary>
+    public async Task UntilSomebodyWaitsAsync(NpgsqlConnection holder) => Assert.That(
+        async () => await Host.SqlAsync("SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))", holder.ProcessID), Is.GreaterThan(0L).After(10_000, 20));
+
+    /// <summary>Behind everybody's back: past triggers, foreign keys and row security, which hold for all others meanwhile.</summary>
+    public async Task AsSuperuserAsync(string sql)
     {
-        await using var connection = await _owner.OpenConnectionAsync();
-        await using var command = new NpgsqlCommand(
-            $"""
-            ALTER TABLE billing.entries DISABLE TRIGGER USER; ALTER TABLE billing.transactions DISABLE TRIGGER USER;
-            {sql};
-            ALTER TABLE billing.entries ENABLE TRIGGER USER; ALTER TABLE billing.transactions ENABLE TRIGGER USER;
-            """, connection);
+        await using var superuser = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(Host.Database.Owner) { Username = "postgres" }.ConnectionString);
+        await using var command = superuser.CreateCommand($"SET session_replication_role = replica; {sql}");
         await command.ExecuteNonQueryAsync();
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _owner.DisposeAsync();
-        await Host.DisposeAsync();
-    }
+    public ValueTask DisposeAsync() => Host.DisposeAsync();
 }
