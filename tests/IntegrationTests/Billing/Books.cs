@@ -35,6 +35,27 @@ internal sealed class Books : IAsyncDisposable
         return answer.Get<string>("transaction_id");
     }
 
+    /// <summary>Of 1, 2, 3… micro-credits, for the subjects ses1, ses2, ses3….</summary>
+    public async Task TopUpOftenAsync(int times)
+    {
+        const int AtOnce = 500;     // Within one transaction the head's versions become ever more to go through.
+        await using var app = NpgsqlDataSource.Create(Host.Database.App);
+        await using var post = app.CreateCommand(
+            """
+            SELECT count(billing.post($1 || 't' || n, $1, 'topup', 'many:' || n, NULL, jsonb_build_object('subject_id', 'ses' || n), jsonb_build_array(
+              jsonb_build_object('id', $1 || 'a' || n, 'account', 'available', 'amount', n), jsonb_build_object('id', $1 || 'b' || n, 'account', 'platform:funding', 'amount', -n))))
+            FROM generate_series($2, $3) n
+            """);
+        post.Parameters.Add(new() { Value = Tenant.TenantId });
+        post.Parameters.Add(new());
+        post.Parameters.Add(new());
+        for (var first = 1; first <= times; first += AtOnce)
+        {
+            (post.Parameters[1].Value, post.Parameters[2].Value) = (first, Math.Min(times, first + AtOnce - 1));
+            await post.ExecuteNonQueryAsync();
+        }
+    }
+
     public Task<Answer> ReverseAsync(string transactionId, string reason = "a mistake") =>
         AsOperatorAsync(HttpMethod.Post, "/v1/billing/reversals", new { transaction_id = transactionId, reason });
 

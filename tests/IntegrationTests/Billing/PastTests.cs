@@ -112,18 +112,7 @@ internal sealed class PastTests
     [Test]
     public async Task A_list_is_read_by_its_index_however_long_it_is()
     {
-        await using (var many = _app.CreateCommand(
-            """
-            SELECT count(billing.post('t' || n, $1, 'topup', 'many:' || n, NULL, jsonb_build_object('subject_id', 'ses' || n), jsonb_build_array(
-              jsonb_build_object('id', 'a' || n, 'account', 'available', 'amount', n), jsonb_build_object('id', 'b' || n, 'account', 'platform:funding', 'amount', -n))))
-            FROM generate_series(1, 4000) n
-            """))
-        {
-            many.Parameters.Add(new() { Value = _books.Tenant.TenantId });
-            many.CommandTimeout = 120;
-            await many.ExecuteNonQueryAsync();
-        }
-
+        await _books.TopUpOftenAsync(4000);
         await _books.Host.SqlAsync("ANALYZE billing.entries, billing.transactions");
         foreach (var (path, index, count) in new[]
         {

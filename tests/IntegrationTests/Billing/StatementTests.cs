@@ -169,18 +169,7 @@ internal sealed class StatementTests
     {
         await _books.ChatAsync(messages: 2);
         await _books.Tenant.StartTextSessionAsync(await _books.Tenant.CreateAssistantAsync());
-        await using (var app = NpgsqlDataSource.Create(_books.Host.Database.App))
-        {
-            await using var many = app.CreateCommand(
-                """
-                SELECT count(billing.post($1 || 't' || n, $1, 'topup', 'many:' || n, NULL, '{}', jsonb_build_array(
-                  jsonb_build_object('id', $1 || 'a' || n, 'account', 'available', 'amount', n), jsonb_build_object('id', $1 || 'b' || n, 'account', 'platform:funding', 'amount', -n))))
-                FROM generate_series(1, 1300) n
-                """);
-            many.Parameters.Add(new() { Value = _books.Tenant.TenantId });
-            await many.ExecuteNonQueryAsync();
-        }
-
+        await _books.TopUpOftenAsync(1300);
         var (available, held) = await _books.Tenant.BalanceAsync();
         var own = await ExportAsync("");
         Assert.That(own.Count, Is.GreaterThan(1300));
@@ -204,19 +193,7 @@ internal sealed class StatementTests
     public async Task Clients_that_do_not_read_their_export_hold_no_connection()
     {
         await using var books = await Books.OpenAsync();
-        await using (var app = NpgsqlDataSource.Create(books.Host.Database.App))
-        {
-            await using var many = app.CreateCommand(
-                """
-                SELECT count(billing.post('t' || n, $1, 'topup', 'many:' || n, NULL, '{}', jsonb_build_array(
-                  jsonb_build_object('id', 'a' || n, 'account', 'available', 'amount', n), jsonb_build_object('id', 'b' || n, 'account', 'platform:funding', 'amount', -n))))
-                FROM generate_series(1, 20000) n
-                """);
-            many.Parameters.Add(new() { Value = books.Tenant.TenantId });
-            many.CommandTimeout = 120;
-            await many.ExecuteNonQueryAsync();
-        }
-
+        await books.TopUpOftenAsync(20_000);
         var lazy = await Task.WhenAll(Enumerable.Range(0, 120).Select(async _ =>
         {
             var request = new HttpRequestMessage(HttpMethod.Get, "/v1/billing/export.csv?accounts=all");
