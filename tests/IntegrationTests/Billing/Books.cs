@@ -5,17 +5,12 @@ using VoicePlatform.IntegrationTests.Support;
 
 namespace VoicePlatform.IntegrationTests.Billing;
 
-/// <summary>A host with one tenant, its operator, and the database's owner, who can do what nobody may.</summary>
+/// <summary>A host with one tenant, its operator, and the database's superuser, who can do what nobody may.</summary>
 internal sealed class Books : IAsyncDisposable
 {
-    private readonly NpgsqlDataSource _owner;
     private int _references;
 
-    private Books(TestHost host, TestTenant tenant)
-    {
-        (Host, Tenant) = (host, tenant);
-        _owner = NpgsqlDataSource.Create(host.Database.Owner);
-    }
+    private Books(TestHost host, TestTenant tenant) => (Host, Tenant) = (host, tenant);
 
     public TestHost Host { get; }
 
@@ -38,6 +33,27 @@ internal sealed class Books : IAsyncDisposable
         var answer = await AsOperatorAsync(HttpMethod.Post, "/v1/billing/topups", new { tenant_id = Tenant.TenantId, amount, external_reference = $"inv-{++_references}" });
         Assert.That(answer.Status, Is.EqualTo(HttpStatusCode.Created), answer.Body?.ToJsonString());
         return answer.Get<string>("transaction_id");
+    }
+
+    /// <summary>Of 1, 2, 3… micro-credits, for the subjects ses1, ses2, ses3….</summary>
+    public async Task TopUpOftenAsync(int times)
+    {
+        const int AtOnce = 500;     // Within one transaction the head's versions become ever more to go through.
+        await using var app = NpgsqlDataSource.Create(Host.Database.App);
+        await using var post = app.CreateCommand(
+            """
+            SELECT count(billing.post($1 || 't' || n, $1, 'topup', 'many:' || n, NULL, jsonb_build_object('subject_id', 'ses' || n), jsonb_build_array(
+              jsonb_build_object('id', $1 || 'a' || n, 'account', 'available', 'amount', n), jsonb_build_object('id', $1 || 'b' || n, 'account', 'platform:funding', 'amount', -n))))
+            FROM generate_series($2, $3) n
+            """);
+        post.Parameters.Add(new() { Value = Tenant.TenantId });
+        post.Parameters.Add(new());
+        post.Parameters.Add(new());
+        for (var first = 1; first <= times; first += AtOnce)
+        {
+            (post.Parameters[1].Value, post.Parameters[2].Value) = (first, Math.Min(times, first + AtOnce - 1));
+            await post.ExecuteNonQueryAsync();
+        }
     }
 
     public Task<Answer> ReverseAsync(string transactionId, string reason = "a mistake") =>
@@ -82,27 +98,21 @@ internal sealed class Books : IAsyncDisposable
         Assert.That(trial.Get<bool>("ok"), Is.True, trial.Body?.ToJsonString());
     }
 
-    /// <summary>For a lock of the database.</summary>
-    public async Task UntilSomebodyWaitsAsync() => Assert.That(
-        async () => await Host.SqlAsync("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())"),
-        Is.GreaterThan(0L).After(10_000, 20));
+    /// <summary>What the operator's reconciliation says of this tenant.</summary>
+    public async Task<List<JsonNode>> DifferencesAsync() =>
+        [.. (await AsOperatorAsync(HttpMethod.Get, "/v1/billing/reconciliation")).Body!["differences"]!.AsArray().Where(d => d!["tenant_id"]!.GetValue<string>() == Tenant.TenantId).Select(d => d!)];
 
-    /// <summary>Behind everybody's back: without triggers and row security.</summary>
-    public async Task AsOwnerAsync(string sql)
+    /// <summary>For a lock that this connection holds.</summary>
+    public async Task UntilSomebodyWaitsAsync(NpgsqlConnection holder) => Assert.That(
+        async () => await Host.SqlAsync("SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))", holder.ProcessID), Is.GreaterThan(0L).After(10_000, 20));
+
+    /// <summary>Behind everybody's back: past triggers, foreign keys and row security, which hold for all others meanwhile.</summary>
+    public async Task AsSuperuserAsync(string sql)
     {
-        await using var connection = await _owner.OpenConnectionAsync();
-        await using var command = new NpgsqlCommand(
-            $"""
-            ALTER TABLE billing.entries DISABLE TRIGGER USER; ALTER TABLE billing.transactions DISABLE TRIGGER USER;
-            {sql};
-            ALTER TABLE billing.entries ENABLE TRIGGER USER; ALTER TABLE billing.transactions ENABLE TRIGGER USER;
-            """, connection);
+        await using var superuser = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(Host.Database.Owner) { Username = "postgres" }.ConnectionString);
+        await using var command = superuser.CreateCommand($"SET session_replication_role = replica; {sql}");
         await command.ExecuteNonQueryAsync();
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _owner.DisposeAsync();
-        await Host.DisposeAsync();
-    }
+    public ValueTask DisposeAsync() => Host.DisposeAsync();
 }

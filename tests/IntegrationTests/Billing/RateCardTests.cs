@@ -19,7 +19,7 @@ internal sealed class RateCardTests
     [TearDown]
     public async Task TearDownAsync() => await _books.DisposeAsync();
 
-    [Test]
+    [Test, OnSharedHost]
     public async Task What_was_accepted_under_a_card_keeps_its_prices()
     {
         var session = await _books.Tenant.StartTextSessionAsync(await _books.Tenant.CreateAssistantAsync());
@@ -110,7 +110,7 @@ internal sealed class RateCardTests
         Assert.That((RateOf(rates["in_force"]!, "platform")["rate"]!.GetValue<long>(), rates["coming"]!.AsArray().Count), Is.EqualTo((1_000_000L, 0)));
     }
 
-    [Test]
+    [Test, OnSharedHost]
     public async Task The_database_refuses_a_card_of_the_past_whoever_asks()
     {
         await using var host = Npgsql.NpgsqlDataSource.Create(_books.Host.Database.App);
@@ -120,13 +120,13 @@ internal sealed class RateCardTests
         Assert.That(Assert.ThrowsAsync<Npgsql.PostgresException>(() => make.ExecuteNonQueryAsync())!.SqlState, Is.EqualTo("42501"));
     }
 
-    [Test]
+    [Test, OnSharedHost]
     public async Task The_dearest_card_that_is_taken_lets_every_conversation_end()
     {
         // 625 credits a second is what a line may cost at a day of talk; a price a little above it is refused.
         string[] perSecond = ["platform", "telephony_outbound", "telephony_inbound", "recording", "speech_to_text"];
         var most = 1_000_000_000L * 1_000_000 / 16 / 86_400;
-        Assert.That((await CreateAsync(new { rates = new[] { new { component = "platform", unit = "second", rate = most + 1 } } })).Fields, Is.EqualTo(new[] { "rates[0].rate" }));
+        Assert.That((await CreateAsync(new { tenant_id = _books.Tenant.TenantId, rates = new[] { new { component = "platform", unit = "second", rate = most + 1 } } })).Fields, Is.EqualTo(new[] { "rates[0].rate" }));
         object[] dearest =
         [
             .. perSecond.Select(c => new { component = c, unit = "second", rate = most }),
@@ -136,7 +136,7 @@ internal sealed class RateCardTests
             new { component = "llm_cached_input", unit = "token", rate = 625_000 },
             new { component = "text_to_speech", unit = "character", rate = 625_000 },
         ];
-        var made = await CreateAsync(new { rates = dearest });
+        var made = await CreateAsync(new { tenant_id = _books.Tenant.TenantId, rates = dearest });
         Assert.That(made.Status, Is.EqualTo(HttpStatusCode.Created), made.Body?.ToJsonString());
         var quote = await QuoteAsync(new
         {
@@ -151,7 +151,7 @@ internal sealed class RateCardTests
     public async Task What_no_card_prices_costs_nothing_and_the_charge_says_so()
     {
         // A card from before a component came.
-        await _books.AsOwnerAsync(
+        await _books.AsSuperuserAsync(
             """
             INSERT INTO billing.rate_cards (id, tenant_id, version, valid_from) VALUES ('default-9', NULL, 9, now());
             INSERT INTO billing.rates (rate_card, component, unit, rate, per) SELECT 'default-9', component, unit, rate, per FROM billing.rates WHERE rate_card = 'default-1' AND component <> 'message'
@@ -184,6 +184,7 @@ internal sealed class RateCardTests
     [TestCase("""{"valid_from": "2026-01-01T00:00:00Z", "rates": [{"component": "message", "unit": "message", "rate": 1}]}""", "valid_from")]
     [TestCase("""{"valid_from": "9999-01-01T00:00:00Z", "rates": [{"component": "message", "unit": "message", "rate": 1}]}""", "valid_from")]
     [TestCase("""{"tenant_id": "ten00000000000000000000000000", "rates": [{"component": "message", "unit": "message", "rate": 1}]}""", "tenant_id")]
+    [OnSharedHost]
     public async Task A_card_that_cannot_be_is_refused_by_field(string body, string field)
     {
         var refused = await CreateAsync(body);
@@ -194,16 +195,17 @@ internal sealed class RateCardTests
     [TestCase("""{"rates": [{"component": "message", "unit": "message", "rate": 1.5}]}""", "rates[0].rate")]
     [TestCase("""{"rates": [{"component": "message", "unit": "message", "rate": "1"}]}""", "rates[0].rate")]
     [TestCase("""{"valid_from": "soon", "rates": [{"component": "message", "unit": "message", "rate": 1}]}""", "valid_from")]
+    [OnSharedHost]
     public async Task A_card_that_cannot_be_read_is_refused_by_field(string body, string field)
     {
         var refused = await CreateAsync(body);
         Assert.That((refused.Status, refused.Code, refused.Fields.Single()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "request.invalid", field)));
     }
 
-    [Test]
+    [Test, OnSharedHost]
     public async Task A_quote_is_what_is_held_and_charged()
     {
-        await CreateAsync(new { rates = new[] { new { component = "message", unit = "message", rate = 12_345, per = 7, increment = 2, minimum = 3 } } });
+        await CreateAsync(new { tenant_id = _books.Tenant.TenantId, rates = new[] { new { component = "message", unit = "message", rate = 12_345, per = 7, increment = 2, minimum = 3 } } });
         var session = await _books.Tenant.StartTextSessionAsync(await _books.Tenant.CreateAssistantAsync());
         var held = (await _books.Tenant.GetAsync("/v1/billing/holds?status=active")).Body!["data"]![0]!["amount"]!.GetValue<long>();
         await _books.SayAsync(session, 4);
@@ -214,22 +216,22 @@ internal sealed class RateCardTests
         Assert.That(quote.Status, Is.EqualTo(HttpStatusCode.OK), quote.Body?.ToJsonString());
         var quoted = quote.Body!["lines"]!.AsArray().Select(l => Line(l!)).ToList();
         Assert.That(quoted, Is.EqualTo(charged));
-        Assert.That(quoted.Single(), Does.StartWith("message 5 message 12345/7 default-4"), "Three, and a step of two.");
+        Assert.That(quoted.Single(), Does.StartWith($"message 5 message 12345/7 {_books.Tenant.TenantId}-1"), "Three, and a step of two.");
         Assert.That(quote.Get<long>("amount"), Is.EqualTo(quote.Body["lines"]!.AsArray().Sum(l => l!["amount"]!.GetValue<long>())));
         Assert.That(quote.Body["hold"]!["amount"]!.GetValue<long>(), Is.EqualTo(held));
     }
 
-    [Test]
+    [Test, OnSharedHost]
     public async Task A_call_is_quoted_by_direction_duration_and_recording()
     {
-        await CreateAsync(new { rates = new[] { new { component = "telephony_outbound", unit = "second", rate = 400_000, per = 60, increment = 6, minimum = 60 } } });
+        await CreateAsync(new { tenant_id = _books.Tenant.TenantId, rates = new[] { new { component = "telephony_outbound", unit = "second", rate = 400_000, per = 60, increment = 6, minimum = 60 } } });
         var call = await QuoteAsync(new { kind = "call", direction = "outbound", duration_s = 60.2, recorded = true, llm_output_tokens = 10 });
         Assert.That(call.Body!["lines"]!.AsArray().Select(l => Line(l!)), Is.EqualTo(new[]
         {
-            "llm_output 10 token 1200000/1000000 default-4 12",
-            "platform 61 second 1000000/60 default-4 1016667",
-            "recording 61 second 100000/60 default-4 101667",
-            "telephony_outbound 66 second 400000/60 default-4 440000",
+            $"llm_output 10 token 1200000/1000000 {_books.Tenant.TenantId}-1 12",
+            $"platform 61 second 1000000/60 {_books.Tenant.TenantId}-1 1016667",
+            $"recording 61 second 100000/60 {_books.Tenant.TenantId}-1 101667",
+            $"telephony_outbound 66 second 400000/60 {_books.Tenant.TenantId}-1 440000",
         }));
         Assert.That(call.Get<string>("unit"), Is.EqualTo("micro_credit"));
         Assert.That(call.Body["hold"]!["amount"]!.GetValue<long>(), Is.GreaterThan(1_500_000));
@@ -245,6 +247,7 @@ internal sealed class RateCardTests
     [TestCase("finance", true)]
     [TestCase("operate", true)]
     [TestCase("read", false)]
+    [OnSharedHost]
     public async Task Finance_and_who_operates_may_ask_for_a_quote(string scope, bool may)
     {
         var key = (await _books.Tenant.PostAsync("/v1/keys", new { name = "k", scopes = new[] { scope } })).Get<string>("key");

@@ -2,8 +2,8 @@ using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Net;
 using Microsoft.Extensions.DependencyInjection;
-using Npgsql;
 using VoicePlatform.IntegrationTests.Contract;
+using VoicePlatform.IntegrationTests.Support;
 using VoicePlatform.SharedKernel;
 
 namespace VoicePlatform.IntegrationTests.Billing;
@@ -61,7 +61,7 @@ internal sealed class ReconciliationTests
     {
         var ended = await _books.ChatAsync(messages: 1);
         var open = await _books.Tenant.StartTextSessionAsync(await _books.Tenant.CreateAssistantAsync());
-        await _books.AsOwnerAsync(sql.Replace("{ended}", ended, StringComparison.Ordinal).Replace("{open}", open, StringComparison.Ordinal));
+        await _books.AsSuperuserAsync(sql.Replace("{ended}", ended, StringComparison.Ordinal).Replace("{open}", open, StringComparison.Ordinal));
 
         var report = await _books.AsOperatorAsync(HttpMethod.Get, "/v1/billing/reconciliation");
         var difference = report.Body!["differences"]!.AsArray().Single()!;
@@ -83,7 +83,7 @@ internal sealed class ReconciliationTests
         Assert.That((int)(await _books.Tenant.PostAsync($"/v1/calls/{call}/end")).Status, Is.InRange(200, 204));
         await AssertAgreesAsync();
 
-        await _books.AsOwnerAsync($"UPDATE call.calls SET cost = 7 WHERE id = '{call}'");
+        await _books.AsSuperuserAsync($"UPDATE call.calls SET cost = 7 WHERE id = '{call}'");
         var difference = (await _books.AsOperatorAsync(HttpMethod.Get, "/v1/billing/reconciliation")).Body!["differences"]!.AsArray().Single()!;
         Assert.That((difference["what"]!.GetValue<string>(), difference["charged"]!.GetValue<long>(), difference["cost"]!.GetValue<long>()), Is.EqualTo(("cost_differs", 0L, 7L)));
 
@@ -104,7 +104,7 @@ internal sealed class ReconciliationTests
         foreach (var (name, id) in ids.ToList())
         {
             ids[name] = Ids.New(Ids.Session, TimeProvider.System.GetUtcNow().AddDays(-16));
-            await AsSuperuserAsync(
+            await _books.AsSuperuserAsync(
                 $"""
                 UPDATE session.sessions SET id = '{ids[name]}' WHERE id = '{id}';
                 UPDATE billing.holds SET subject_id = '{ids[name]}', placed_at = placed_at - interval '16 days' WHERE subject_id = '{id}'
@@ -112,7 +112,7 @@ internal sealed class ReconciliationTests
         }
 
         Assert.That(await DifferencesAsync(), Is.Empty);
-        await AsSuperuserAsync(ids.Aggregate(sql, (text, id) => text.Replace(id.Key, id.Value, StringComparison.Ordinal)));
+        await _books.AsSuperuserAsync(ids.Aggregate(sql, (text, id) => text.Replace(id.Key, id.Value, StringComparison.Ordinal)));
         Assert.That(await DifferencesAsync(), Is.EqualTo(new[] { (what, ids[about]) }));
         Assert.That(await RunJobAsync(), Is.EqualTo(1), "The nightly run finds it.");
 
@@ -140,7 +140,7 @@ internal sealed class ReconciliationTests
     public async Task A_balance_that_its_entries_do_not_make_is_listed()
     {
         await _books.ChatAsync(messages: 1);
-        await _books.AsOwnerAsync("UPDATE billing.heads SET available = available + 5");
+        await _books.AsSuperuserAsync("UPDATE billing.heads SET available = available + 5");
         var trial = await _books.AsOperatorAsync(HttpMethod.Get, "/v1/billing/trial-balance");
         var difference = trial.Body!["differences"]!.AsArray().Single()!;
         Assert.That((trial.Get<bool>("ok"), trial.Get<long>("total")), Is.EqualTo((false, 0L)));
@@ -151,6 +151,7 @@ internal sealed class ReconciliationTests
     [TestCase("from=2026-01-01T00:00:00Z&to=2026-03-01T00:00:00Z", "from")]
     [TestCase("to=0001-01-01T00:00:00Z", "to")]
     [TestCase("to=9999-12-31T23:59:59Z", "to")]
+    [OnSharedHost]
     public async Task A_time_that_cannot_be_is_refused(string query, string field)
     {
         var refused = await _books.AsOperatorAsync(HttpMethod.Get, $"/v1/billing/reconciliation?{query}");
@@ -159,16 +160,9 @@ internal sealed class ReconciliationTests
 
     [TestCase("trial-balance")]
     [TestCase("reconciliation")]
+    [OnSharedHost]
     public async Task The_books_of_all_are_the_operators(string path) =>
         Assert.That((await _books.Tenant.GetAsync($"/v1/billing/{path}")).Status, Is.EqualTo(HttpStatusCode.Forbidden));
-
-    /// <summary>Past triggers and foreign keys.</summary>
-    private async Task AsSuperuserAsync(string sql)
-    {
-        await using var superuser = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(_books.Host.Database.Owner) { Username = "postgres" }.ConnectionString);
-        await using var command = superuser.CreateCommand($"SET session_replication_role = replica; {sql}");
-        await command.ExecuteNonQueryAsync();
-    }
 
     private async Task<(int Code, string Text)> RunHostAsync(params string[] options)
     {

@@ -9,13 +9,6 @@ namespace VoicePlatform.IntegrationTests.Billing;
 /// <summary>What finance takes away: statements and the export.</summary>
 internal sealed class StatementTests
 {
-    private const string ToLastMonth =
-        """
-        UPDATE billing.transactions SET posted_at = date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - interval '10 days' + seq * interval '1 second';
-        UPDATE billing.entries SET posted_at = date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - interval '10 days' + seq * interval '1 second';
-        UPDATE billing.heads SET posted_at = date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - interval '9 days'
-        """;
-
     private static readonly string ThisMonth = TimeProvider.System.GetUtcNow().ToString("yyyy-MM", CultureInfo.InvariantCulture);
     private static readonly string LastMonth = TimeProvider.System.GetUtcNow().AddDays(-TimeProvider.System.GetUtcNow().Day).ToString("yyyy-MM", CultureInfo.InvariantCulture);
 
@@ -24,7 +17,7 @@ internal sealed class StatementTests
     [SetUp]
     public async Task SetUpAsync()
     {
-        _books = await Books.OpenAsync();
+        _books = await Books.OpenSharedAsync();
         await _books.TopUpAsync(10_000_000);
     }
 
@@ -58,14 +51,14 @@ internal sealed class StatementTests
     public async Task A_month_that_is_over_is_told_the_same_for_ever()
     {
         await _books.ChatAsync(messages: 2);
-        await _books.AsOwnerAsync(ToLastMonth);
+        await ToLastMonthAsync(_books);
         var closed = await _books.TextAsync($"/v1/billing/statements/{LastMonth}");
         Assert.That(JsonNode.Parse(closed)!["status"]!.GetValue<string>(), Is.EqualTo("closed"));
         var closing = JsonNode.Parse(closed)!["closing"]!["posted"]!.GetValue<long>();
 
         // Not even what the owner would smuggle into it changes it.
         await _books.TopUpAsync(1_000_000);
-        await _books.AsOwnerAsync("UPDATE billing.entries SET posted_at = posted_at - interval '40 days' WHERE account = 'platform:revenue'");
+        await _books.AsSuperuserAsync($"UPDATE billing.entries SET posted_at = posted_at - interval '40 days' WHERE tenant_id = '{_books.Tenant.TenantId}' AND account = 'platform:revenue'");
         Assert.That(await _books.TextAsync($"/v1/billing/statements/{LastMonth}"), Is.EqualTo(closed));
 
         var now = (await _books.Tenant.GetAsync($"/v1/billing/statements/{ThisMonth}")).Body!;
@@ -75,23 +68,22 @@ internal sealed class StatementTests
         await using var app = NpgsqlDataSource.Create(_books.Host.Database.App);
         await using var change = app.CreateCommand("UPDATE billing.statements SET month = month");
         Assert.That(Assert.ThrowsAsync<PostgresException>(() => change.ExecuteNonQueryAsync())!.SqlState, Is.EqualTo(PostgresErrorCodes.InsufficientPrivilege));
-        Assert.That(
-            Assert.ThrowsAsync<PostgresException>(() => _books.AsOwnerAsync("UPDATE billing.statements SET month = month"))!.SqlState, Is.EqualTo("VP500"));
+        Assert.That(Assert.ThrowsAsync<PostgresException>(() => _books.Host.SqlAsync("UPDATE billing.statements SET month = month"))!.SqlState, Is.EqualTo("VP500"));
     }
 
     [Test]
     public async Task Nothing_is_posted_into_a_closed_month_when_the_clock_goes_back()
     {
-        await _books.AsOwnerAsync(ToLastMonth);
+        await ToLastMonthAsync(_books);
         await _books.TextAsync($"/v1/billing/statements/{LastMonth}");
-        var posted = await ScalarAsync<bool>("SELECT posted_at >= date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - interval '1 microsecond' FROM billing.heads");
+        var posted = await ScalarAsync<bool>("SELECT posted_at >= date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - interval '1 microsecond' FROM billing.heads WHERE tenant_id = $1");
         Assert.That(posted, Is.True, "The next transaction comes after the head's.");
     }
 
     [Test]
     public async Task Many_who_close_a_month_at_once_are_told_the_same()
     {
-        await _books.AsOwnerAsync(ToLastMonth);
+        await ToLastMonthAsync(_books);
         var told = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => _books.TextAsync($"/v1/billing/statements/{LastMonth}")));
         Assert.That(told.Distinct().Count(), Is.EqualTo(1));
     }
@@ -99,29 +91,31 @@ internal sealed class StatementTests
     [Test]
     public async Task Months_that_are_over_are_closed_also_when_nobody_asks()
     {
-        await _books.Host.SignUpAsync("New");
+        var nobody = await _books.Host.SignUpAsync("New");
         await _books.ChatAsync(messages: 2);
-        await _books.AsOwnerAsync(ToLastMonth.Replace("interval '10 days'", "interval '40 days'", StringComparison.Ordinal).Replace("interval '9 days'", "interval '39 days'", StringComparison.Ordinal));
+        await ToLastMonthAsync(_books, days: 40);
         await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => _books.Host.RunJobAsync("billing.close-statements")));
         await _books.Host.RunJobAsync("billing.close-statements");
 
         Assert.That(
-            await ScalarAsync<string>("SELECT string_agg(to_char(month, 'YYYY-MM'), ' ' ORDER BY month DESC) FROM billing.statements"), Does.StartWith(LastMonth),
+            await ScalarAsync<string>("SELECT string_agg(to_char(month, 'YYYY-MM'), ' ' ORDER BY month DESC) FROM billing.statements WHERE tenant_id = $1"), Does.StartWith(LastMonth),
             "The month of the first transaction, and those since.");
-        Assert.That(await ScalarAsync<long>("SELECT count(DISTINCT month) FROM billing.statements"), Is.EqualTo(2));
-        Assert.That(await ScalarAsync<long>("SELECT count(*) FROM billing.statements"), Is.EqualTo(2), "Each once, and none of whom has nothing.");
+        Assert.That(await ScalarAsync<long>("SELECT count(DISTINCT month) FROM billing.statements WHERE tenant_id = $1"), Is.EqualTo(2));
+        Assert.That(await ScalarAsync<long>($"SELECT count(*) FROM billing.statements WHERE tenant_id IN ($1, '{nobody.TenantId}')"), Is.EqualTo(2), "Each once, and none of whom has nothing.");
         var told = JsonNode.Parse(await _books.TextAsync($"/v1/billing/statements/{LastMonth}"))!;
         Assert.That((told["status"]!.GetValue<string>(), told["closing"]!["posted"]!.GetValue<long>()), Is.EqualTo(("closed", 9_980_000L)));
         Assert.That(
-            told["as_of"]!.GetValue<DateTimeOffset>().UtcDateTime, Is.EqualTo(await ScalarAsync<DateTime>($"SELECT closed_at FROM billing.statements WHERE month = '{LastMonth}-01'")).Within(TimeSpan.FromMilliseconds(1)),
+            told["as_of"]!.GetValue<DateTimeOffset>().UtcDateTime, Is.EqualTo(await ScalarAsync<DateTime>($"SELECT closed_at FROM billing.statements WHERE tenant_id = $1 AND month = '{LastMonth}-01'")).Within(TimeSpan.FromMilliseconds(1)),
             "It is the one that was kept.");
     }
 
     [Test]
     public async Task Postings_go_on_while_a_month_is_summed_up()
     {
-        await _books.AsOwnerAsync(ToLastMonth);
-        await using var owner = NpgsqlDataSource.Create(_books.Host.Database.Owner);
+        await using var books = await Books.OpenAsync();
+        await books.TopUpAsync(10_000_000);
+        await ToLastMonthAsync(books);
+        await using var owner = NpgsqlDataSource.Create(books.Host.Database.Owner);
         await using var connection = await owner.OpenConnectionAsync();
         await using var slow = await connection.BeginTransactionAsync();
         await using (var hinder = new NpgsqlCommand("LOCK TABLE billing.statements IN SHARE ROW EXCLUSIVE MODE", connection))
@@ -130,9 +124,9 @@ internal sealed class StatementTests
         }
 
         // As if the sum took long: it is kept only when the table is let go.
-        var closing = _books.TextAsync($"/v1/billing/statements/{LastMonth}");
-        await _books.UntilSomebodyWaitsAsync();
-        await _books.TopUpAsync(1).WaitAsync(TimeSpan.FromSeconds(5));
+        var closing = books.TextAsync($"/v1/billing/statements/{LastMonth}");
+        await books.UntilSomebodyWaitsAsync(connection);
+        await books.TopUpAsync(1).WaitAsync(TimeSpan.FromSeconds(5));
         Assert.That(closing.IsCompleted, Is.False);
         await slow.CommitAsync();
         Assert.That(JsonNode.Parse(await closing)!["closing"]!["posted"]!.GetValue<long>(), Is.EqualTo(10_000_000), "And it is none of that month.");
@@ -167,7 +161,7 @@ internal sealed class StatementTests
     {
         var empty = (await _books.Tenant.GetAsync("/v1/billing/statements/1987-05")).Body!;
         Assert.That((empty["status"]!.GetValue<string>(), empty["closing"]!["posted"]!.GetValue<long>()), Is.EqualTo(("closed", 0L)));
-        Assert.That(await ScalarAsync<long>("SELECT count(*) FROM billing.statements"), Is.Zero);
+        Assert.That(await ScalarAsync<long>("SELECT count(*) FROM billing.statements WHERE tenant_id = $1"), Is.Zero);
     }
 
     [Test]
@@ -175,18 +169,7 @@ internal sealed class StatementTests
     {
         await _books.ChatAsync(messages: 2);
         await _books.Tenant.StartTextSessionAsync(await _books.Tenant.CreateAssistantAsync());
-        await using (var app = NpgsqlDataSource.Create(_books.Host.Database.App))
-        {
-            await using var many = app.CreateCommand(
-                """
-                SELECT count(billing.post('t' || n, $1, 'topup', 'many:' || n, NULL, '{}', jsonb_build_array(
-                  jsonb_build_object('id', 'a' || n, 'account', 'available', 'amount', n), jsonb_build_object('id', 'b' || n, 'account', 'platform:funding', 'amount', -n))))
-                FROM generate_series(1, 1300) n
-                """);
-            many.Parameters.Add(new() { Value = _books.Tenant.TenantId });
-            await many.ExecuteNonQueryAsync();
-        }
-
+        await _books.TopUpOftenAsync(1300);
         var (available, held) = await _books.Tenant.BalanceAsync();
         var own = await ExportAsync("");
         Assert.That(own.Count, Is.GreaterThan(1300));
@@ -209,26 +192,15 @@ internal sealed class StatementTests
     [Test]
     public async Task Clients_that_do_not_read_their_export_hold_no_connection()
     {
-        await using (var app = NpgsqlDataSource.Create(_books.Host.Database.App))
-        {
-            await using var many = app.CreateCommand(
-                """
-                SELECT count(billing.post('t' || n, $1, 'topup', 'many:' || n, NULL, '{}', jsonb_build_array(
-                  jsonb_build_object('id', 'a' || n, 'account', 'available', 'amount', n), jsonb_build_object('id', 'b' || n, 'account', 'platform:funding', 'amount', -n))))
-                FROM generate_series(1, 20000) n
-                """);
-            many.Parameters.Add(new() { Value = _books.Tenant.TenantId });
-            many.CommandTimeout = 120;
-            await many.ExecuteNonQueryAsync();
-        }
-
+        await using var books = await Books.OpenAsync();
+        await books.TopUpOftenAsync(20_000);
         var lazy = await Task.WhenAll(Enumerable.Range(0, 120).Select(async _ =>
         {
             var request = new HttpRequestMessage(HttpMethod.Get, "/v1/billing/export.csv?accounts=all");
-            request.Headers.Add("x-api-key", _books.Tenant.Key);
-            return await _books.Host.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+            request.Headers.Add("x-api-key", books.Tenant.Key);
+            return await books.Host.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         }));
-        Assert.That((await _books.Tenant.GetAsync("/v1/billing/balance")).Status, Is.EqualTo(HttpStatusCode.OK));
+        Assert.That((await books.Tenant.GetAsync("/v1/billing/balance")).Status, Is.EqualTo(HttpStatusCode.OK));
         foreach (var response in lazy)
         {
             response.Dispose();
@@ -247,10 +219,24 @@ internal sealed class StatementTests
         return lines[1..].ConvertAll(l => lines[0].Zip(l).ToDictionary(c => c.First, c => c.Second));
     }
 
+    /// <param name="days">So long before the end of that month.</param>
+    private static Task ToLastMonthAsync(Books books, int days = 10)
+    {
+        const string ThisMonthsBegin = "date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'";
+        return books.AsSuperuserAsync(
+            $"""
+            UPDATE billing.transactions SET posted_at = {ThisMonthsBegin} - interval '{days} days' + seq * interval '1 second' WHERE tenant_id = '{books.Tenant.TenantId}';
+            UPDATE billing.entries SET posted_at = {ThisMonthsBegin} - interval '{days} days' + seq * interval '1 second' WHERE tenant_id = '{books.Tenant.TenantId}';
+            UPDATE billing.heads SET posted_at = {ThisMonthsBegin} - interval '{days - 1} days' WHERE tenant_id = '{books.Tenant.TenantId}'
+            """);
+    }
+
+    /// <param name="sql">Its $1 is the tenant.</param>
     private async Task<T> ScalarAsync<T>(string sql)
     {
         await using var app = NpgsqlDataSource.Create(_books.Host.Database.App);
         await using var command = app.CreateCommand(sql);
+        command.Parameters.Add(new() { Value = _books.Tenant.TenantId });
         return (T)(await command.ExecuteScalarAsync())!;
     }
 

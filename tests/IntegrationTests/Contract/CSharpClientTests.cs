@@ -14,7 +14,7 @@ internal sealed class CSharpClientTests
     [SetUp]
     public async Task SetUpAsync()
     {
-        _host = await TestHost.StartAsync();
+        _host = await TestHost.SharedAsync();
         _tenant = await _host.SignUpAsync();
         _client = new VoicePlatformClient(_host.Http, _tenant.Key);
     }

@@ -19,7 +19,7 @@ internal sealed class FinanceWalkTests
     [SetUp]
     public async Task SetUpAsync()
     {
-        _host = await TestHost.StartAsync(("RATE_LIMIT_PER_KEY", "off"), ("BILLING_SIGNUP_CREDITS", "0"));
+        _host = await TestHost.SharedAsync(("RATE_LIMIT_PER_KEY", "off"));
         var owner = await _host.SignUpAsync();
         var funded = await _host.SendAsync(HttpMethod.Post, "/v1/billing/topups", TestHost.AdminKey, new { tenant_id = owner.TenantId, amount = 100_000_000, external_reference = "walk" });
         Assert.That(funded.Status, Is.EqualTo(HttpStatusCode.Created));

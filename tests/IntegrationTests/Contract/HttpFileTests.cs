@@ -15,7 +15,7 @@ internal sealed partial class HttpFileTests
     [TestCaseSource(nameof(Files))]
     public async Task Every_request_of_the_file_works(string file)
     {
-        await using var host = await TestHost.StartAsync();
+        await using var host = await TestHost.SharedAsync();
         var variables = new Dictionary<string, string> { ["host"] = host.Http.BaseAddress!.ToString().TrimEnd('/'), ["admin_key"] = TestHost.AdminKey };
         var answers = new Dictionary<string, JsonNode?>();
         var sent = 0;

@@ -15,7 +15,7 @@ internal sealed class TenantWalkTests
     [SetUp]
     public async Task SetUpAsync()
     {
-        _host = await TestHost.StartAsync(("RATE_LIMIT_PER_KEY", "off"));
+        _host = await TestHost.SharedAsync(("RATE_LIMIT_PER_KEY", "off"));
         _document = await ApiDocument.OfAsync(_host, "v1");
         _mine = await Resources.MakeAsync(await _host.SignUpAsync("Mine"));
         _theirs = await Resources.MakeAsync(await _host.SignUpAsync("Theirs"));

@@ -6,5 +6,5 @@ internal sealed class OnSharedHostAttribute() : PropertyAttribute(Name, "")
 {
     private const string Name = "OnSharedHost";
 
-    public static bool IsThere => TestContext.CurrentContext.Test.Properties.ContainsKey(Name);
+    public static bool IsThere => TestContext.CurrentContext.Test.AllPropertyValues(Name).Any();
 }
