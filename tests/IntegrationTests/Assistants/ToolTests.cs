@@ -5,27 +5,40 @@ using VoicePlatform.IntegrationTests.Support;
 
 namespace VoicePlatform.IntegrationTests.Assistants;
 
-/// <summary>Tools: kept, attached, and used in conversations.</summary>
+/// <summary>Tools: kept, attached, and used in conversations. One after the other, on one host with one server of models.</summary>
+[FixtureLifeCycle(LifeCycle.SingleInstance)]
+[Parallelizable(ParallelScope.Self)]
 internal sealed class ToolTests
 {
+    private TenantServer _models = null!;
     private TestHost _host = null!;
     private TestTenant _tenant = null!;
     private TenantServer _server = null!;
 
+    [OneTimeSetUp]
+    public async Task StartAsync()
+    {
+        _models = await TenantServer.StartAsync();
+        _host = await TestHost.StartAsync(("OPENAI_API_KEY", "key"), ("OPENAI_BASE_URL", $"{_models.Url}/v1"));
+    }
+
+    [OneTimeTearDown]
+    public async Task EndAsync()
+    {
+        await _host.DisposeAsync();
+        await _models.DisposeAsync();
+    }
+
     [SetUp]
     public async Task SetUpAsync()
     {
+        _models.Asked.Clear();
         _server = await TenantServer.StartAsync();
-        _host = await TestHost.StartAsync(("OPENAI_API_KEY", "key"), ("OPENAI_BASE_URL", $"{_server.Url}/v1"));
         _tenant = await _host.SignUpAsync();
     }
 
     [TearDown]
-    public async Task TearDownAsync()
-    {
-        await _host.DisposeAsync();
-        await _server.DisposeAsync();
-    }
+    public async Task TearDownAsync() => await _server.DisposeAsync();
 
     [Test]
     public async Task A_tool_is_kept_with_its_header_values_sealed_and_masked()
@@ -170,7 +183,7 @@ internal sealed class ToolTests
     {
         var tool = (await _tenant.PostAsync("/v1/tools", Webhook(null))).Get<string>("id");
         var end = (await _tenant.PostAsync("/v1/tools", new { name = "hang_up", type = "builtin", builtin = new { function = "end_call" } })).Get<string>("id");
-        _server.Chat = body => body["messages"]!.AsArray().Count switch
+        _models.Chat = body => body["messages"]!.AsArray().Count switch
         {
             1 => [Chunk(new { tool_calls = new[] { new { index = 0, id = "c1", type = "function", function = new { name = "look_up", arguments = "{\"order\":" } } } }),
                 Chunk(new { tool_calls = new[] { new { index = 0, function = new { arguments = "\"7\"}" } } } }), Finish("tool_calls")],
@@ -183,12 +196,12 @@ internal sealed class ToolTests
         var answer = await _tenant.PostAsync($"/v1/sessions/{session}/messages", new { text = "Where is order 7?" });
 
         Assert.That((answer.Get<string>("text"), answer.Get<bool>("ended")), Is.EqualTo(("It has shipped. Goodbye.", true)), answer.Body?.ToJsonString());
-        var chats = _server.Asked.Where(a => a.PathAndQuery.StartsWith("/v1/", StringComparison.Ordinal)).ToList();
+        var chats = _models.Asked.ToList();
         Assert.That(chats[0].Body!["tools"]!.AsArray().Select(t => t!["function"]!["name"]!.GetValue<string>()), Is.EqualTo(["look_up", "hang_up"]));
         var told = chats[1].Body!["messages"]!.AsArray();
         Assert.That(told.Select(m => m!["role"]!.GetValue<string>()), Is.EqualTo(["user", "assistant", "tool"]));
         Assert.That((told[2]!["tool_call_id"]!.GetValue<string>(), told[2]!["content"]!.ToString()), Is.EqualTo(("c1", """{"status":"shipped"}""")));
-        Assert.That(_server.Asked.Single(a => a.PathAndQuery.StartsWith("/tool", StringComparison.Ordinal)).Body!["arguments"]!.ToJsonString(), Is.EqualTo("""{"order":"7"}"""));
+        Assert.That(_server.Asked.Single().Body!["arguments"]!.ToJsonString(), Is.EqualTo("""{"order":"7"}"""));
         var usage = (await _tenant.GetAsync($"/v1/sessions/{session}/usage")).Body!["data"]!.AsArray();
         Assert.That(usage.Single(u => u!["component"]!.GetValue<string>() == "llm_output")!["quantity"]!.GetValue<long>(), Is.EqualTo(10));
     }
@@ -196,17 +209,17 @@ internal sealed class ToolTests
     [Test]
     public async Task A_tenants_own_provider_key_stands_in_for_the_operators()
     {
-        await using var host = await TestHost.StartAsync(("OPENAI_BASE_URL", $"{_server.Url}/v1"));
+        await using var host = await TestHost.StartAsync(("OPENAI_BASE_URL", $"{_models.Url}/v1"));
         var tenant = await host.SignUpAsync();
         var assistant = (await tenant.PostAsync("/v1/assistants", new { name = "A", llm = new { model = "openai/gpt-test" } })).Get<string>("id");
         var refused = await tenant.PostAsync("/v1/sessions", new { assistant_id = assistant, text_only = true });
         Assert.That((refused.Status, refused.Code, refused.Fields.Single()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "assistant.provider_missing", "llm.model")));
 
         await host.SendAsync(HttpMethod.Put, "/v1/secrets/OPENAI_API_KEY", tenant.Key, new { value = "sk-tenant" });
-        _server.Chat = _ => [Chunk(new { content = "Hello." }), Finish("stop")];
+        _models.Chat = _ => [Chunk(new { content = "Hello." }), Finish("stop")];
         var session = await tenant.StartTextSessionAsync(assistant);
         Assert.That((await tenant.PostAsync($"/v1/sessions/{session}/messages", new { text = "Hi" })).Get<string>("text"), Is.EqualTo("Hello."));
-        Assert.That(_server.Asked.Single().Headers["authorization"], Is.EqualTo("Bearer sk-tenant"));
+        Assert.That(_models.Asked.Single().Headers["authorization"], Is.EqualTo("Bearer sk-tenant"));
     }
 
     [TestCase("{{secrets.X}}", true)]
@@ -301,7 +314,7 @@ internal sealed class ToolTests
         var mcp = (await _tenant.PostAsync("/v1/tools", McpTool(null))).Get<string>("id");
         foreach (var name in (string[])["look_up", "stock_level"])
         {
-            _server.Chat = body => body["messages"]!.AsArray().Count == 1
+            _models.Chat = body => body["messages"]!.AsArray().Count == 1
                 ? [Chunk(new { tool_calls = new[] { new { index = 0, id = "c1", type = "function", function = new { name, arguments } } } }), Finish("tool_calls")]
                 : [Chunk(new { content = "Done with it." }), Finish("stop")];
             var assistant = (await _tenant.PostAsync("/v1/assistants", new { name = "Shop", llm = new { model = "openai/gpt-test" }, tools = new[] { get, mcp } })).Get<string>("id");

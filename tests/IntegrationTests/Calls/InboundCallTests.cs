@@ -5,29 +5,36 @@ using VoicePlatform.LiveKit.Tokens;
 
 namespace VoicePlatform.IntegrationTests.Calls;
 
+/// <summary>Calls that come in: one test after the other, on one host, each with a number of its own.</summary>
+[FixtureLifeCycle(LifeCycle.SingleInstance)]
+[Parallelizable(ParallelScope.Self)]
 internal sealed class InboundCallTests
 {
-    private const string Number = "+15550200";
-
     private PhoneBench _bench = null!;
+    private int _numbers = 5550200;
+    private string _number = "";
     private string _livekitTrunk = "";
     private string _trunk = "";
+
+    [OneTimeSetUp]
+    public async Task StartAsync() => _bench = await PhoneBench.StartAsync();
+
+    [OneTimeTearDown]
+    public async Task EndAsync() => await _bench.DisposeAsync();
 
     [SetUp]
     public async Task SetUpAsync()
     {
-        _bench = await PhoneBench.StartAsync();
+        await _bench.RenewAsync();
+        _number = $"+1{++_numbers}";
         _trunk = (await _bench.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound", allowed_addresses = new[] { "127.0.0.0/8" } })).Get<string>("id");
     }
-
-    [TearDown]
-    public async Task TearDownAsync() => await _bench.DisposeAsync();
 
     [Test]
     public async Task A_ring_told_twice_is_one_call_with_one_agent()
     {
         await RouteAsync();
-        var ring = PhoneBench.Ring("call-a1", _livekitTrunk, Number);
+        var ring = PhoneBench.Ring("call-a1", _livekitTrunk, _number);
 
         var answers = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => FakeLiveKit.TellAsync(_bench.Host, ring)));
 
@@ -35,10 +42,10 @@ internal sealed class InboundCallTests
         var calls = (await _bench.Tenant.GetAsync("/v1/calls?direction=inbound")).Body!["data"]!.AsArray();
         Assert.That(calls, Has.Count.EqualTo(1));
         var call = calls[0]!;
-        Assert.That((call["status"]!.GetValue<string>(), call["from_number"]!.GetValue<string>(), call["to_number"]!.GetValue<string>()), Is.EqualTo(("ringing", "+15550199", Number)));
-        Assert.That(() => _bench.LiveKit.Dispatched.Count, Is.EqualTo(1).After(5000, 20));
+        Assert.That((call["status"]!.GetValue<string>(), call["from_number"]!.GetValue<string>(), call["to_number"]!.GetValue<string>()), Is.EqualTo(("ringing", "+15550199", _number)));
+        Assert.That(() => _bench.LiveKit.Dispatched.Count(d => d.Room == "call-a1"), Is.EqualTo(1).After(5000, 20));
         var session = call["session_id"]!.GetValue<string>();
-        var order = _bench.LiveKit.Dispatched.Single();
+        var order = _bench.LiveKit.Dispatched.Single(d => d.Room == "call-a1");
         Assert.That((order.Room, order.AgentName, order.Metadata), Is.EqualTo(("call-a1", "voice-agent", $$"""{"session_id":"{{session}}"}""")));
 
         Assert.That((await _bench.SendAsync(new AttendSession(session))).Value.Phone!.Direction, Is.EqualTo(CallDirection.Inbound));
@@ -46,7 +53,7 @@ internal sealed class InboundCallTests
         call = await _bench.UntilAsync(call["id"]!.GetValue<string>(), "completed");
         Assert.That(call["cost"]!["lines"]!.AsArray().Select(l => l!["component"]!.GetValue<string>()), Does.Contain("telephony_inbound"));
         Assert.That((await _bench.Tenant.BalanceAsync()).Held, Is.Zero);
-        Assert.That(_bench.LiveKit.Dispatched, Has.Count.EqualTo(1));
+        Assert.That(_bench.LiveKit.Dispatched.Count(d => d.Room == "call-a1"), Is.EqualTo(1));
     }
 
     [Test]
@@ -54,16 +61,17 @@ internal sealed class InboundCallTests
     {
         await _bench.Host.SendAsync(HttpMethod.Post, "/v1/billing/rate-cards", TestHost.AdminKey, new
         {
-            rates = new[] { new { component = "telephony_inbound", unit = "second", rate = 90_000, prefix = Number[..5] }, new { component = "telephony_inbound", unit = "second", rate = 1, prefix = "+15550199" } },
+            tenant_id = _bench.Tenant.TenantId,
+            rates = new[] { new { component = "telephony_inbound", unit = "second", rate = 90_000, prefix = _number[..5] }, new { component = "telephony_inbound", unit = "second", rate = 1, prefix = "+15550199" } },
         });
         await RouteAsync();
-        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-p1", _livekitTrunk, Number));
+        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-p1", _livekitTrunk, _number));
         var call = await OnlyCallAsync();
         await _bench.TalkAsync(call["session_id"]!.GetValue<string>());
         call = await _bench.UntilAsync(call["id"]!.GetValue<string>(), "completed");
         Assert.That(
             call["cost"]!["lines"]!.AsArray().Where(l => l!["component"]!.GetValue<string>().StartsWith("telephony", StringComparison.Ordinal)).Select(l => $"{l!["component"]} {l["rate"]}"),
-            Is.EqualTo(new[] { $"telephony_inbound:{Number[..5]} 90000" }));
+            Is.EqualTo(new[] { $"telephony_inbound:{_number[..5]} 90000" }));
     }
 
     [Test]
@@ -71,7 +79,7 @@ internal sealed class InboundCallTests
     {
         await using var context = await ContextServer.StartAsync("""{"variables": {"name": "Ada", "age": 36}, "metadata": {"vip": true}}""");
         await RouteAsync(context.Url);
-        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-b1", _livekitTrunk, Number));
+        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-b1", _livekitTrunk, _number));
 
         var session = (await OnlyCallAsync())["session_id"]!.GetValue<string>();
         var plan = (await _bench.SendAsync(new AttendSession(session))).Value;
@@ -87,7 +95,7 @@ internal sealed class InboundCallTests
         await using var context = await ContextServer.StartAsync(answer, delayMs);
         await RouteAsync(context.Url);
         var watch = System.Diagnostics.Stopwatch.StartNew();
-        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-c1", _livekitTrunk, Number));
+        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring($"call-c{_number[1..]}", _livekitTrunk, _number));
         Assert.That(watch.Elapsed, Is.LessThan(TimeSpan.FromSeconds(4)));
         Assert.That((await OnlyCallAsync())["status"]!.GetValue<string>(), Is.EqualTo("ringing"));
     }
@@ -97,11 +105,11 @@ internal sealed class InboundCallTests
     {
         await using var poor = await PhoneBench.StartAsync(("BILLING_SIGNUP_CREDITS", "0"));
         var trunk = (await poor.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound", allowed_addresses = new[] { "127.0.0.0/8" } })).Get<string>("id");
-        await poor.Tenant.PostAsync("/v1/numbers", new { number = Number, trunk_id = trunk, assistant_id = poor.Assistant });
+        await poor.Tenant.PostAsync("/v1/numbers", new { number = _number, trunk_id = trunk, assistant_id = poor.Assistant });
         Assert.That(async () => (await poor.Tenant.GetAsync($"/v1/trunks/{trunk}")).Body!["sync"]!["status"]!.GetValue<string>(), Is.EqualTo("synced").After(5000, 50));
         poor.LiveKit.Rooms["call-d1"] = [];
 
-        await FakeLiveKit.TellAsync(poor.Host, PhoneBench.Ring("call-d1", poor.LiveKit.InboundTrunks.Keys.Single(), Number));
+        await FakeLiveKit.TellAsync(poor.Host, PhoneBench.Ring("call-d1", poor.LiveKit.InboundTrunks.Keys.Single(), _number));
 
         var call = (await poor.Tenant.GetAsync("/v1/calls")).Body!["data"]![0]!;
         Assert.That((call["status"]!.GetValue<string>(), call["cause"]!.GetValue<string>(), call["fault"]!.GetValue<string>()), Is.EqualTo(("rejected", "no_credits", "tenant")));
@@ -117,7 +125,7 @@ internal sealed class InboundCallTests
         await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-e1", _livekitTrunk, "+15559999"));
         Assert.That(() => _bench.LiveKit.DeletedRooms, Does.Contain("call-e1").After(5000, 50));
 
-        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-e2", "ST_of_another", Number));
+        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-e2", "ST_of_another", _number));
         Assert.That((await _bench.Tenant.GetAsync("/v1/calls")).Body!["data"]!.AsArray(), Is.Empty);
         Assert.That(_bench.LiveKit.DeletedRooms, Does.Not.Contain("call-e2"));
     }
@@ -127,8 +135,8 @@ internal sealed class InboundCallTests
     {
         await _bench.Tenant.PatchAsync($"/v1/trunks/{_trunk}", new { max_concurrent = 1 });
         await RouteAsync();
-        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-f1", _livekitTrunk, Number));
-        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-f2", _livekitTrunk, Number, "+15550198"));
+        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-f1", _livekitTrunk, _number));
+        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-f2", _livekitTrunk, _number, "+15550198"));
         var calls = (await _bench.Tenant.GetAsync("/v1/calls")).Body!["data"]!.AsArray();
         Assert.That(calls.Select(c => (c!["status"]!.GetValue<string>(), c["cause"]?.GetValue<string>())), Is.EquivalentTo(new[] { ("ringing", (string?)null), ("rejected", "no_capacity") }));
     }
@@ -138,7 +146,7 @@ internal sealed class InboundCallTests
     {
         await RouteAsync();
         var (before, _) = await _bench.Tenant.BalanceAsync();
-        var ring = PhoneBench.Ring("call-g1", _livekitTrunk, Number);
+        var ring = PhoneBench.Ring("call-g1", _livekitTrunk, _number);
         await FakeLiveKit.TellAsync(_bench.Host, ring);
         ring.Event = "participant_left";
         ring.Id = "EV_left";
@@ -154,9 +162,9 @@ internal sealed class InboundCallTests
         var own = new ApiKey("APIown", "secret-of-seed-001s-own-webhook");
         await using var bench = await PhoneBench.StartAsync(("LIVEKIT_WEBHOOK_API_KEY", own.Id), ("LIVEKIT_WEBHOOK_API_SECRET", own.Secret));
         var trunk = (await bench.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound", allowed_addresses = new[] { "127.0.0.0/8" } })).Get<string>("id");
-        await bench.Tenant.PostAsync("/v1/numbers", new { number = Number, trunk_id = trunk, assistant_id = bench.Assistant });
+        await bench.Tenant.PostAsync("/v1/numbers", new { number = _number, trunk_id = trunk, assistant_id = bench.Assistant });
         Assert.That(async () => (await bench.Tenant.GetAsync($"/v1/trunks/{trunk}")).Body!["sync"]!["status"]!.GetValue<string>(), Is.EqualTo("synced").After(5000, 50));
-        var ring = PhoneBench.Ring("call-h1", bench.LiveKit.InboundTrunks.Keys.Single(), Number);
+        var ring = PhoneBench.Ring("call-h1", bench.LiveKit.InboundTrunks.Keys.Single(), _number);
 
         Assert.That(await FakeLiveKit.TellAsync(bench.Host, ring, "/telephony/livekit-webhook"), Is.EqualTo(HttpStatusCode.Unauthorized));
         Assert.That(await FakeLiveKit.TellAsync(bench.Host, ring, "/telephony/livekit-webhook", own), Is.EqualTo(HttpStatusCode.OK));
@@ -169,11 +177,11 @@ internal sealed class InboundCallTests
 
     private async Task RouteAsync(string? contextUrl = null)
     {
-        var made = await _bench.Tenant.PostAsync("/v1/numbers", new { number = Number, trunk_id = _trunk, assistant_id = _bench.Assistant, context_url = contextUrl });
+        var made = await _bench.Tenant.PostAsync("/v1/numbers", new { number = _number, trunk_id = _trunk, assistant_id = _bench.Assistant, context_url = contextUrl });
         Assert.That(made.Status, Is.EqualTo(HttpStatusCode.Created), made.Body?.ToJsonString());
-        Assert.That(() => _bench.LiveKit.Rules.Count, Is.EqualTo(1).After(5000, 20));
+        Assert.That(() => _bench.LiveKit.Rules.Values.Count(r => r.Metadata.Contains(_trunk, StringComparison.Ordinal)), Is.EqualTo(1).After(5000, 20));
         Assert.That(async () => (await _bench.Tenant.GetAsync($"/v1/trunks/{_trunk}")).Body!["sync"]!["status"]!.GetValue<string>(), Is.EqualTo("synced").After(5000, 20));
-        _livekitTrunk = _bench.LiveKit.InboundTrunks.Keys.Single();
+        _livekitTrunk = _bench.LiveKit.InboundTrunks.Values.Single(t => t.Metadata.Contains(_trunk, StringComparison.Ordinal)).SipTrunkId;
     }
 
     private async Task<System.Text.Json.Nodes.JsonNode> OnlyCallAsync() => (await _bench.Tenant.GetAsync("/v1/calls")).Body!["data"]!.AsArray().Single()!;

@@ -16,26 +16,37 @@ internal sealed class PhoneBench : IAsyncDisposable
     public const string From = "+15550100";
     public const string To = "+15550177";
 
-    private PhoneBench(FakeLiveKit livekit, TestHost host, TestTenant tenant) => (LiveKit, Host, Tenant) = (livekit, host, tenant);
+    private PhoneBench(FakeLiveKit livekit, TestHost host) => (LiveKit, Host) = (livekit, host);
 
     public FakeLiveKit LiveKit { get; }
 
     public TestHost Host { get; }
 
-    public TestTenant Tenant { get; }
+    public TestTenant Tenant { get; private set; } = null!;
 
     public string Assistant { get; private set; } = "";
 
     public string Trunk { get; private set; } = "";
 
+    /// <summary>What was dialled over the tenant's trunk.</summary>
+    public IReadOnlyList<CreateSIPParticipantRequest> Dialed =>
+        [.. LiveKit.Dialed.Where(d => LiveKit.OutboundTrunks[d.SipTrunkId].Metadata.Contains(Trunk, StringComparison.Ordinal))];
+
     public static async Task<PhoneBench> StartAsync(params (string, string)[] settings)
     {
         var livekit = await FakeLiveKit.StartAsync();
-        var host = await TestHost.StartAsync([.. livekit.Settings, .. settings]);
-        var bench = new PhoneBench(livekit, host, await host.SignUpAsync());
-        bench.Assistant = await bench.Tenant.CreateAssistantAsync();
-        bench.Trunk = await TrunkAsync(bench.Tenant);
+        var bench = new PhoneBench(livekit, await TestHost.StartAsync([.. livekit.Settings, .. settings]));
+        await bench.RenewAsync();
         return bench;
+    }
+
+    /// <summary>For the next test: a tenant of its own, and a LiveKit that is up, has agents, and whose callees answer.</summary>
+    public async Task RenewAsync()
+    {
+        (LiveKit.OnDial, LiveKit.AgentsCome, LiveKit.IsDown) = ((_, _) => Task.CompletedTask, true, false);
+        Tenant = await Host.SignUpAsync();
+        Assistant = await Tenant.CreateAssistantAsync();
+        Trunk = await TrunkAsync(Tenant);
     }
 
     public static async Task<string> TrunkAsync(TestTenant tenant, double? callsPerSecond = null, int? maxConcurrent = null)

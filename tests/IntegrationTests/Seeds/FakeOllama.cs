@@ -12,9 +12,8 @@ namespace VoicePlatform.IntegrationTests.Seeds;
 internal sealed class FakeOllama : IAsyncDisposable
 {
     private readonly WebApplication _app;
-    private readonly string _model;
 
-    private FakeOllama(WebApplication app, string model) => (_app, _model) = (app, model);
+    private FakeOllama(WebApplication app) => _app = app;
 
     public string Url => _app.Urls.First();
 
@@ -23,15 +22,18 @@ internal sealed class FakeOllama : IAsyncDisposable
 
     public Func<JsonNode, string> Answer { get; set; } = _ => "Hello from Ollama.";
 
+    /// <summary>The one it knows.</summary>
+    public string Model { get; set; } = "ministral-3:8b";
+
     /// <summary>Before the first byte: a model that is being loaded.</summary>
     public TimeSpan Loads { get; set; }
 
-    public static async Task<FakeOllama> StartAsync(string model = "ministral-3:8b")
+    public static async Task<FakeOllama> StartAsync()
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(k => k.Listen(IPAddress.Loopback, 0));
-        var fake = new FakeOllama(builder.Build(), model);
+        var fake = new FakeOllama(builder.Build());
         fake._app.MapPost("/v1/chat/completions", fake.ChatAsync);
         await fake._app.StartAsync();
         return fake;
@@ -43,7 +45,7 @@ internal sealed class FakeOllama : IAsyncDisposable
     {
         var request = (await JsonNode.ParseAsync(http.Request.Body))!;
         Asked.Enqueue(request);
-        if (request["model"]!.GetValue<string>() != _model)
+        if (request["model"]!.GetValue<string>() != Model)
         {
             http.Response.StatusCode = 404;
             await http.Response.WriteAsync($$$"""{"error":{"message":"model '{{{request["model"]}}}' not found","type":"not_found_error","param":null,"code":null}}""");
@@ -67,5 +69,5 @@ internal sealed class FakeOllama : IAsyncDisposable
     }
 
     private Task SendAsync(HttpContext http, JsonArray choices, JsonObject? usage = null) => http.Response.WriteAsync(
-        $"data: {new JsonObject { ["id"] = "chatcmpl-421", ["object"] = "chat.completion.chunk", ["created"] = 1_790_000_000, ["model"] = _model, ["system_fingerprint"] = "fp_ollama", ["choices"] = choices, ["usage"] = usage }.ToJsonString()}\n\n");
+        $"data: {new JsonObject { ["id"] = "chatcmpl-421", ["object"] = "chat.completion.chunk", ["created"] = 1_790_000_000, ["model"] = Model, ["system_fingerprint"] = "fp_ollama", ["choices"] = choices, ["usage"] = usage }.ToJsonString()}\n\n");
 }

@@ -7,7 +7,9 @@ using VoicePlatform.IntegrationTests.Support;
 
 namespace VoicePlatform.IntegrationTests.Seeds;
 
-/// <summary>Seed 003 as its clients know it: keys, assistants, trunks, calls, and what is posted when a call ends.</summary>
+/// <summary>Seed 003 as its clients know it: keys, assistants, trunks, calls, and what is posted when a call ends. One test after the other, on one host.</summary>
+[FixtureLifeCycle(LifeCycle.SingleInstance)]
+[Parallelizable(ParallelScope.Self)]
 internal sealed class Seed003Tests
 {
     private static readonly object LocalModels = new
@@ -17,11 +19,14 @@ internal sealed class Seed003Tests
 
     private PhoneBench _bench = null!;
 
-    [SetUp]
-    public async Task SetUpAsync() => _bench = await PhoneBench.StartAsync();
+    [OneTimeSetUp]
+    public async Task StartAsync() => _bench = await PhoneBench.StartAsync();
 
-    [TearDown]
-    public async Task TearDownAsync() => await _bench.DisposeAsync();
+    [OneTimeTearDown]
+    public async Task EndAsync() => await _bench.DisposeAsync();
+
+    [SetUp]
+    public Task SetUpAsync() => _bench.RenewAsync();
 
     [Test]
     public async Task Create_key_needs_no_key_and_returns_one_in_the_envelope()
@@ -157,7 +162,7 @@ internal sealed class Seed003Tests
         var v1 = await _bench.Tenant.PostAsync("/v1/calls", _bench.Body(null, assistant).ToJsonString());
         Assert.That((v1.Status, v1.Code, v1.Fields.Single()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "assistant.provider_missing", "realtime.model")));
         Assert.That((await _bench.Tenant.BalanceAsync()).Held, Is.Zero);
-        Assert.That(await _bench.CountAsync("SELECT count(*) FROM call.calls"), Is.Zero);
+        Assert.That(await _bench.CountAsync($"SELECT count(*) FROM call.calls WHERE tenant_id = '{_bench.Tenant.TenantId}'"), Is.Zero);
 
         await _bench.Tenant.PatchAsync($"/v1/assistants/{assistant}", LocalModels);
         var placed = await _bench.Tenant.PostAsync("/call/outbound", body);
@@ -190,7 +195,10 @@ internal sealed class Seed003Tests
         var call = await _bench.UntilAsync(id, "in_progress");
 
         // It has gone on for a minute and three quarters.
-        await _bench.ExecuteAsync("UPDATE session.sessions SET started_at = now() - interval '105 s'; UPDATE call.calls SET answered_at = now() - interval '105 s'");
+        await _bench.ExecuteAsync($"""
+            UPDATE session.sessions SET started_at = now() - interval '105 s' WHERE id = '{call["session_id"]}';
+            UPDATE call.calls SET answered_at = now() - interval '105 s' WHERE id = '{id}'
+            """);
         await _bench.TalkAsync(call["session_id"]!.GetValue<string>());
 
         var told = (await receiver.NextAsync()).Json;

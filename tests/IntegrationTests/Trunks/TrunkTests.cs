@@ -5,15 +5,21 @@ using VoicePlatform.LiveKit.Protocol;
 
 namespace VoicePlatform.IntegrationTests.Trunks;
 
+/// <summary>Trunks and what LiveKit is told of them: one test after the other, on one host.</summary>
+[FixtureLifeCycle(LifeCycle.SingleInstance)]
+[Parallelizable(ParallelScope.Self)]
 internal sealed class TrunkTests
 {
     private PhoneBench _bench = null!;
 
-    [SetUp]
-    public async Task SetUpAsync() => _bench = await PhoneBench.StartAsync();
+    [OneTimeSetUp]
+    public async Task StartAsync() => _bench = await PhoneBench.StartAsync();
 
-    [TearDown]
-    public async Task TearDownAsync() => await _bench.DisposeAsync();
+    [OneTimeTearDown]
+    public async Task EndAsync() => await _bench.DisposeAsync();
+
+    [SetUp]
+    public Task SetUpAsync() => _bench.RenewAsync();
 
     [Test]
     public async Task A_trunk_reaches_livekit_with_its_password_which_nobody_can_read_back()
