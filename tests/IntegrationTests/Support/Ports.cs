@@ -4,13 +4,13 @@ using System.Net.Sockets;
 namespace VoicePlatform.IntegrationTests.Support;
 
 /// <summary>
-/// Ports for servers that must be told theirs beforehand. Below those which systems give away to outgoing connections (from 32768), and none
+/// Ports for servers that must be told theirs beforehand. Below those of SIP's peers (from 21000) and those which systems give away to outgoing connections (from 32768), and none
 /// twice in a process, so that nobody takes one between its choice and its use.
 /// </summary>
 internal static class Ports
 {
     private const int First = 12_000;
-    private const int Count = 20_000;
+    private const int Count = 9_000;
 
     // Test processes run side by side: each begins elsewhere.
     private static int _last = Random.Shared.Next(Count);

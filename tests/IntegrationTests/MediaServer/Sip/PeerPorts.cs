@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.NetworkInformation;
 using System.Net.Sockets;
 
 namespace VoicePlatform.IntegrationTests.MediaServer.Sip;
@@ -27,7 +28,14 @@ internal static class PeerPorts
         }
     }
 
-    public static bool IsFree(int port, SocketType type)
+    /// <summary>Whether somebody listens there; asks the system, and so is in nobody's way who is about to.</summary>
+    public static bool IsTaken(int port, SocketType type)
+    {
+        var system = IPGlobalProperties.GetIPGlobalProperties();
+        return Array.Exists(type == SocketType.Dgram ? system.GetActiveUdpListeners() : system.GetActiveTcpListeners(), l => l.Port == port);
+    }
+
+    private static bool IsFree(int port, SocketType type)
     {
         using var socket = new Socket(AddressFamily.InterNetwork, type, type == SocketType.Dgram ? ProtocolType.Udp : ProtocolType.Tcp);
         try

@@ -60,7 +60,7 @@ internal sealed class Sipp : IAsyncDisposable
     {
         var sipp = new Sipp(scenario, transport, more);
         using var patience = new CancellationTokenSource(Patience, TimeProvider.System);
-        while (PeerPorts.IsFree(sipp.Port, transport == SipTransport.Udp ? SocketType.Dgram : SocketType.Stream))
+        while (!PeerPorts.IsTaken(sipp.Port, transport == SipTransport.Udp ? SocketType.Dgram : SocketType.Stream))
         {
             Assert.That(sipp._process.HasExited, Is.False, "SIPp has ended: " + (sipp._process.HasExited ? await sipp._errors : ""));
             await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, patience.Token);
