@@ -24,7 +24,7 @@ public sealed partial class AgentWorker(
     private static readonly TimeSpan GoodbyeTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan TokenLifetime = TimeSpan.FromHours(1);
 
-    private readonly ConcurrentDictionary<string, RunningJob> _running = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, CancellationTokenSource> _running = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, DateTimeOffset> _accepted = new(StringComparer.Ordinal);
     private readonly ConcurrentQueue<(UpdateJobStatus Update, DateTimeOffset At)> _ends = new();
     private readonly ConcurrentDictionary<Task, byte> _owned = new();
@@ -81,25 +81,24 @@ public sealed partial class AgentWorker(
         await _drained.CancelAsync();
     }
 
-    /// <summary>A job that was accepted before may still be assigned while others end.</summary>
+    /// <summary>Until every job's end is told. One that was accepted before may still be assigned while others end.</summary>
     private async Task WaitForJobsAsync()
     {
-        while (!_running.IsEmpty)
+        while (!_running.IsEmpty || !_owned.IsEmpty)
         {
-            await Task.WhenAll(_running.Values.Select(job => job.Completion));
+            await Task.WhenAll(_owned.Keys);
         }
     }
 
     /// <summary>Ends the jobs while the connection stands, so that their ends are told.</summary>
     private async Task EndJobsAsync()
     {
-        var ending = _running.Values.ToArray();
-        foreach (var job in ending)
+        foreach (var job in _running.Values)
         {
-            await job.Cancellation.CancelAsync();
+            await job.CancelAsync();
         }
 
-        await Task.WhenAll(ending.Select(job => job.Completion)).WaitAsync(CancelledJobsTimeout, clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(_owned.Keys).WaitAsync(CancelledJobsTimeout, clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     [SuppressMessage("Design", "CA1031", Justification = "Whatever ends a connection, the worker makes a new one.")]
@@ -292,7 +291,7 @@ public sealed partial class AgentWorker(
         }
 
         var url = assignment is { HasUrl: true, Url.Length: > 0 } ? assignment.Url : server.WebSocketUrl.ToString();
-        var running = new RunningJob();
+        var running = new CancellationTokenSource();
         if (_running.TryAdd(job.Id, running))
         {
             Own(RunJobAsync(new AssignedJob(job, url, assignment.Token), running));
@@ -301,7 +300,7 @@ public sealed partial class AgentWorker(
     }
 
     [SuppressMessage("Design", "CA1031", Justification = "A job's fault ends only the job.")]
-    private async Task RunJobAsync(AssignedJob job, RunningJob running)
+    private async Task RunJobAsync(AssignedJob job, CancellationTokenSource running)
     {
         // Off the receiving loop: a job that blocks must not hold up the others.
         await Task.Yield();
@@ -309,9 +308,9 @@ public sealed partial class AgentWorker(
         var (status, error) = (JobStatus.JsSuccess, "");
         try
         {
-            await jobs.RunAsync(job, running.Cancellation.Token);
+            await jobs.RunAsync(job, running.Token);
         }
-        catch (OperationCanceledException) when (running.Cancellation.IsCancellationRequested)
+        catch (OperationCanceledException) when (running.IsCancellationRequested)
         {
             // Ended from outside, as agreed.
         }
@@ -324,7 +323,6 @@ public sealed partial class AgentWorker(
         _running.TryRemove(job.Job.Id, out _);
         TellJob(job.Job.Id, status, error);
         TellStatus();
-        running.Finish();
     }
 
     private void Terminate(string jobId)
@@ -332,7 +330,7 @@ public sealed partial class AgentWorker(
         if (_running.TryGetValue(jobId, out var job))
         {
             LogTerminated(jobId);
-            Own(job.Cancellation.CancelAsync());
+            Own(job.CancelAsync());
         }
     }
 
@@ -372,7 +370,7 @@ public sealed partial class AgentWorker(
         while (await timer.WaitForNextTickAsync(cancellationToken))
         {
             ForgetOldAcceptances();
-            if (!TellStatus())
+            if (!TellStatus() && !connection.IsFinishing)
             {
                 throw new WebSocketException("The server does not read what we send.");
             }
@@ -482,15 +480,4 @@ public sealed partial class AgentWorker(
 
     [LoggerMessage(LogLevel.Information, "LiveKit ended job {JobId}.")]
     private partial void LogTerminated(string jobId);
-
-    private sealed class RunningJob
-    {
-        private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        public CancellationTokenSource Cancellation { get; } = new();
-
-        public Task Completion => _done.Task;
-
-        public void Finish() => _done.TrySetResult();
-    }
 }

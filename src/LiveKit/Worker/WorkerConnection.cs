@@ -46,7 +46,14 @@ internal sealed class WorkerConnection : IAsyncDisposable
     public Task SendAsync(WorkerMessage message, CancellationToken cancellationToken) =>
         _socket.SendAsync(message.ToByteArray(), WebSocketMessageType.Binary, endOfMessage: true, cancellationToken);
 
-    public void FinishSending() => _outbox.Writer.TryComplete();
+    /// <summary>What is queued is sent, and nothing more: not that the server does not read.</summary>
+    public bool IsFinishing { get; private set; }
+
+    public void FinishSending()
+    {
+        IsFinishing = true;
+        _outbox.Writer.TryComplete();
+    }
 
     /// <summary>The next message; null when the server closed the connection.</summary>
     /// <exception cref="WebSocketException">The connection broke, or the server sent something that is not a message.</exception>
