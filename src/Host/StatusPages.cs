@@ -1,4 +1,4 @@
-using System.ComponentModel;
+using System.Globalization;
 using System.Reflection;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http.Metadata;
@@ -30,7 +30,7 @@ internal static class StatusPages
         {
             var name = parameter.ParameterInfo.GetCustomAttribute<FromQueryAttribute>()?.Name ?? parameter.Name;
             var text = http.Request.RouteValues[name] as string ?? (string?)http.Request.Query[name];
-            if (parameter.HasTryParse && !string.IsNullOrEmpty(text) && !TypeDescriptor.GetConverter(parameter.ParameterInfo.ParameterType).IsValid(text))
+            if (parameter.HasTryParse && !string.IsNullOrEmpty(text) && !IsOf(parameter.ParameterInfo.ParameterType, text))
             {
                 return name;
             }
@@ -38,6 +38,16 @@ internal static class StatusPages
 
         return null;
     }
+
+    /// <summary>As routes read the types that parameters have here.</summary>
+    private static bool IsOf(Type type, string text) => (Nullable.GetUnderlyingType(type) ?? type) switch
+    {
+        var t when t == typeof(int) => int.TryParse(text, CultureInfo.InvariantCulture, out _),
+        var t when t == typeof(long) => long.TryParse(text, CultureInfo.InvariantCulture, out _),
+        var t when t == typeof(bool) => bool.TryParse(text, out _),
+        var t when t == typeof(DateTimeOffset) => DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AllowWhiteSpaces, out _),
+        _ => true,
+    };
 
     public static void UseRequestIds(this IApplicationBuilder app) => app.Use((context, next) =>
     {

@@ -98,10 +98,6 @@ internal sealed class Books : IAsyncDisposable
         Assert.That(trial.Get<bool>("ok"), Is.True, trial.Body?.ToJsonString());
     }
 
-    /// <summary>What the operator's reconciliation says of this tenant.</summary>
-    public async Task<List<JsonNode>> DifferencesAsync() =>
-        [.. (await AsOperatorAsync(HttpMethod.Get, "/v1/billing/reconciliation")).Body!["differences"]!.AsArray().Where(d => d!["tenant_id"]!.GetValue<string>() == Tenant.TenantId).Select(d => d!)];
-
     /// <summary>For a lock that this connection holds.</summary>
     public async Task UntilSomebodyWaitsAsync(NpgsqlConnection holder) => Assert.That(
         async () => await Host.SqlAsync("SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))", holder.ProcessID), Is.GreaterThan(0L).After(10_000, 20));

@@ -77,7 +77,7 @@ internal sealed class GrantTests
         var rows = (await _books.TextAsync("/v1/billing/export.csv")).Split("\r\n", StringSplitOptions.RemoveEmptyEntries);
         Assert.That(rows.Count(r => r.Contains("expiry", StringComparison.Ordinal)), Is.EqualTo(1));
         await _books.AssertSoundAsync();
-        Assert.That(await _books.DifferencesAsync(), Is.Empty);
+        Assert.That(await _books.Tenant.DifferencesAsync(), Is.Empty);
     }
 
     [Test]

@@ -37,7 +37,7 @@ internal sealed class HoldEndTests
         var inUse = await ReleaseAsync();
         Assert.That((inUse.Status, inUse.Code), Is.EqualTo((HttpStatusCode.Conflict, "billing.hold_in_use")));
         await _books.AsSuperuserAsync(string.Format(null, sql, _session));
-        Assert.That(await DifferencesAsync(), Does.Contain(what));
+        Assert.That(await _books.Tenant.DifferencesAsync(), Does.Contain(what));
         var held = (await _books.Tenant.BalanceAsync()).Held;
         Assert.That(held, Is.Positive);
 
@@ -51,7 +51,7 @@ internal sealed class HoldEndTests
         Assert.That((release["id"]!.GetValue<string>(), release["metadata"]!["reason"]!.GetValue<string>()), Is.EqualTo((answers[0].Get<string>("transaction_id"), "its host is gone")));
         var audit = (await _books.Tenant.GetAsync("/v1/audit?action=billing.hold_released")).Body!["data"]!.AsArray().Single()!;
         Assert.That((audit["subject_id"]!.GetValue<string>(), audit["detail"]!["reason"]!.GetValue<string>()), Is.EqualTo((_hold, "its host is gone")));
-        Assert.That(await DifferencesAsync(), Does.Not.Contain(what), "That was its cure.");
+        Assert.That(await _books.Tenant.DifferencesAsync(), Does.Not.Contain(what), "That was its cure.");
         await _books.AssertSoundAsync();
         await AssertVerifiedAsync();
     }
@@ -112,8 +112,6 @@ internal sealed class HoldEndTests
 
     private async Task<List<JsonNode>> HoldsAsync(string? status = null) =>
         [.. (await _books.Tenant.GetAsync($"/v1/billing/holds{(status is null ? "" : $"?status={status}")}")).Body!["data"]!.AsArray().Select(h => h!)];
-
-    private async Task<IEnumerable<string>> DifferencesAsync() => (await _books.DifferencesAsync()).Select(d => d["what"]!.GetValue<string>());
 
     /// <summary>Also apart from the database's own functions.</summary>
     private async Task AssertVerifiedAsync()

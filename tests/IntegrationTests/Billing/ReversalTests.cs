@@ -56,7 +56,7 @@ internal sealed class ReversalTests
         var line = (await _books.TransactionAsync("reversal", session))["entries"]!.AsArray().Single(e => e!["component"]?.GetValue<string>() == "message")!;
         Assert.That((line["quantity"]!.GetValue<long>(), line["amount"]!.GetValue<long>()), Is.EqualTo((-3L, -30_000L)));
         await _books.AssertSoundAsync();
-        Assert.That(await _books.DifferencesAsync(), Is.Empty);
+        Assert.That(await _books.Tenant.DifferencesAsync(), Is.Empty);
     }
 
     [Test]

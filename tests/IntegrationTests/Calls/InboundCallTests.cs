@@ -5,29 +5,19 @@ using VoicePlatform.LiveKit.Tokens;
 
 namespace VoicePlatform.IntegrationTests.Calls;
 
-/// <summary>Calls that come in: one test after the other, on one host, each with a number of its own.</summary>
-[FixtureLifeCycle(LifeCycle.SingleInstance)]
-[Parallelizable(ParallelScope.Self)]
-internal sealed class InboundCallTests
+/// <summary>Calls that come in, in each test to another number.</summary>
+internal sealed class InboundCallTests : PhoneBenchTests
 {
-    private PhoneBench _bench = null!;
     private int _numbers = 5550200;
     private string _number = "";
     private string _livekitTrunk = "";
     private string _trunk = "";
 
-    [OneTimeSetUp]
-    public async Task StartAsync() => _bench = await PhoneBench.StartAsync();
-
-    [OneTimeTearDown]
-    public async Task EndAsync() => await _bench.DisposeAsync();
-
     [SetUp]
     public async Task SetUpAsync()
     {
-        await _bench.RenewAsync();
         _number = $"+1{++_numbers}";
-        _trunk = (await _bench.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound", allowed_addresses = new[] { "127.0.0.0/8" } })).Get<string>("id");
+        _trunk = (await Bench.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound", allowed_addresses = new[] { "127.0.0.0/8" } })).Get<string>("id");
     }
 
     [Test]
@@ -36,39 +26,39 @@ internal sealed class InboundCallTests
         await RouteAsync();
         var ring = PhoneBench.Ring("call-a1", _livekitTrunk, _number);
 
-        var answers = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => FakeLiveKit.TellAsync(_bench.Host, ring)));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => FakeLiveKit.TellAsync(Bench.Host, ring)));
 
         Assert.That(answers, Is.All.EqualTo(HttpStatusCode.OK));
-        var calls = (await _bench.Tenant.GetAsync("/v1/calls?direction=inbound")).Body!["data"]!.AsArray();
+        var calls = (await Bench.Tenant.GetAsync("/v1/calls?direction=inbound")).Body!["data"]!.AsArray();
         Assert.That(calls, Has.Count.EqualTo(1));
         var call = calls[0]!;
         Assert.That((call["status"]!.GetValue<string>(), call["from_number"]!.GetValue<string>(), call["to_number"]!.GetValue<string>()), Is.EqualTo(("ringing", "+15550199", _number)));
-        Assert.That(() => _bench.LiveKit.Dispatched.Count(d => d.Room == "call-a1"), Is.EqualTo(1).After(5000, 20));
+        Assert.That(() => Bench.LiveKit.Dispatched.Count(d => d.Room == "call-a1"), Is.EqualTo(1).After(5000, 20));
         var session = call["session_id"]!.GetValue<string>();
-        var order = _bench.LiveKit.Dispatched.Single(d => d.Room == "call-a1");
+        var order = Bench.LiveKit.Dispatched.Single(d => d.Room == "call-a1");
         Assert.That((order.Room, order.AgentName, order.Metadata), Is.EqualTo(("call-a1", "voice-agent", $$"""{"session_id":"{{session}}"}""")));
 
-        Assert.That((await _bench.SendAsync(new AttendSession(session))).Value.Phone!.Direction, Is.EqualTo(CallDirection.Inbound));
-        await _bench.TalkAsync(session);
-        call = await _bench.UntilAsync(call["id"]!.GetValue<string>(), "completed");
+        Assert.That((await Bench.SendAsync(new AttendSession(session))).Value.Phone!.Direction, Is.EqualTo(CallDirection.Inbound));
+        await Bench.TalkAsync(session);
+        call = await Bench.UntilAsync(call["id"]!.GetValue<string>(), "completed");
         Assert.That(call["cost"]!["lines"]!.AsArray().Select(l => l!["component"]!.GetValue<string>()), Does.Contain("telephony_inbound"));
-        Assert.That((await _bench.Tenant.BalanceAsync()).Held, Is.Zero);
-        Assert.That(_bench.LiveKit.Dispatched.Count(d => d.Room == "call-a1"), Is.EqualTo(1));
+        Assert.That((await Bench.Tenant.BalanceAsync()).Held, Is.Zero);
+        Assert.That(Bench.LiveKit.Dispatched.Count(d => d.Room == "call-a1"), Is.EqualTo(1));
     }
 
     [Test]
     public async Task A_call_that_comes_in_costs_what_the_card_says_of_the_tenants_own_number()
     {
-        await _bench.Host.SendAsync(HttpMethod.Post, "/v1/billing/rate-cards", TestHost.AdminKey, new
+        await Bench.Host.SendAsync(HttpMethod.Post, "/v1/billing/rate-cards", TestHost.AdminKey, new
         {
-            tenant_id = _bench.Tenant.TenantId,
+            tenant_id = Bench.Tenant.TenantId,
             rates = new[] { new { component = "telephony_inbound", unit = "second", rate = 90_000, prefix = _number[..5] }, new { component = "telephony_inbound", unit = "second", rate = 1, prefix = "+15550199" } },
         });
         await RouteAsync();
-        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-p1", _livekitTrunk, _number));
+        await FakeLiveKit.TellAsync(Bench.Host, PhoneBench.Ring("call-p1", _livekitTrunk, _number));
         var call = await OnlyCallAsync();
-        await _bench.TalkAsync(call["session_id"]!.GetValue<string>());
-        call = await _bench.UntilAsync(call["id"]!.GetValue<string>(), "completed");
+        await Bench.TalkAsync(call["session_id"]!.GetValue<string>());
+        call = await Bench.UntilAsync(call["id"]!.GetValue<string>(), "completed");
         Assert.That(
             call["cost"]!["lines"]!.AsArray().Where(l => l!["component"]!.GetValue<string>().StartsWith("telephony", StringComparison.Ordinal)).Select(l => $"{l!["component"]} {l["rate"]}"),
             Is.EqualTo(new[] { $"telephony_inbound:{_number[..5]} 90000" }));
@@ -79,10 +69,10 @@ internal sealed class InboundCallTests
     {
         await using var context = await ContextServer.StartAsync("""{"variables": {"name": "Ada", "age": 36}, "metadata": {"vip": true}}""");
         await RouteAsync(context.Url);
-        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-b1", _livekitTrunk, _number));
+        await FakeLiveKit.TellAsync(Bench.Host, PhoneBench.Ring("call-b1", _livekitTrunk, _number));
 
         var session = (await OnlyCallAsync())["session_id"]!.GetValue<string>();
-        var plan = (await _bench.SendAsync(new AttendSession(session))).Value;
+        var plan = (await Bench.SendAsync(new AttendSession(session))).Value;
         Assert.That((plan.Variables["name"], plan.Variables["age"], plan.Variables["metadata.vip"]), Is.EqualTo(("Ada", "36", "True")));
         Assert.That(System.Text.Json.Nodes.JsonNode.Parse(context.Asked)!["from_number"]!.GetValue<string>(), Is.EqualTo("+15550199"));
     }
@@ -95,7 +85,7 @@ internal sealed class InboundCallTests
         await using var context = await ContextServer.StartAsync(answer, delayMs);
         await RouteAsync(context.Url);
         var watch = System.Diagnostics.Stopwatch.StartNew();
-        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring($"call-c{_number[1..]}", _livekitTrunk, _number));
+        await FakeLiveKit.TellAsync(Bench.Host, PhoneBench.Ring($"call-c{_number[1..]}", _livekitTrunk, _number));
         Assert.That(watch.Elapsed, Is.LessThan(TimeSpan.FromSeconds(4)));
         Assert.That((await OnlyCallAsync())["status"]!.GetValue<string>(), Is.EqualTo("ringing"));
     }
@@ -122,22 +112,22 @@ internal sealed class InboundCallTests
     public async Task A_number_that_leads_nowhere_is_refused_and_a_strangers_trunk_is_left_alone()
     {
         await RouteAsync();
-        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-e1", _livekitTrunk, "+15559999"));
-        Assert.That(() => _bench.LiveKit.DeletedRooms, Does.Contain("call-e1").After(5000, 50));
+        await FakeLiveKit.TellAsync(Bench.Host, PhoneBench.Ring("call-e1", _livekitTrunk, "+15559999"));
+        Assert.That(() => Bench.LiveKit.DeletedRooms, Does.Contain("call-e1").After(5000, 50));
 
-        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-e2", "ST_of_another", _number));
-        Assert.That((await _bench.Tenant.GetAsync("/v1/calls")).Body!["data"]!.AsArray(), Is.Empty);
-        Assert.That(_bench.LiveKit.DeletedRooms, Does.Not.Contain("call-e2"));
+        await FakeLiveKit.TellAsync(Bench.Host, PhoneBench.Ring("call-e2", "ST_of_another", _number));
+        Assert.That((await Bench.Tenant.GetAsync("/v1/calls")).Body!["data"]!.AsArray(), Is.Empty);
+        Assert.That(Bench.LiveKit.DeletedRooms, Does.Not.Contain("call-e2"));
     }
 
     [Test]
     public async Task A_trunk_that_is_full_refuses_the_next_caller()
     {
-        await _bench.Tenant.PatchAsync($"/v1/trunks/{_trunk}", new { max_concurrent = 1 });
+        await Bench.Tenant.PatchAsync($"/v1/trunks/{_trunk}", new { max_concurrent = 1 });
         await RouteAsync();
-        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-f1", _livekitTrunk, _number));
-        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-f2", _livekitTrunk, _number, "+15550198"));
-        var calls = (await _bench.Tenant.GetAsync("/v1/calls")).Body!["data"]!.AsArray();
+        await FakeLiveKit.TellAsync(Bench.Host, PhoneBench.Ring("call-f1", _livekitTrunk, _number));
+        await FakeLiveKit.TellAsync(Bench.Host, PhoneBench.Ring("call-f2", _livekitTrunk, _number, "+15550198"));
+        var calls = (await Bench.Tenant.GetAsync("/v1/calls")).Body!["data"]!.AsArray();
         Assert.That(calls.Select(c => (c!["status"]!.GetValue<string>(), c["cause"]?.GetValue<string>())), Is.EquivalentTo(new[] { ("ringing", (string?)null), ("rejected", "no_capacity") }));
     }
 
@@ -145,15 +135,15 @@ internal sealed class InboundCallTests
     public async Task A_caller_who_hangs_up_before_the_answer_costs_nothing()
     {
         await RouteAsync();
-        var (before, _) = await _bench.Tenant.BalanceAsync();
+        var (before, _) = await Bench.Tenant.BalanceAsync();
         var ring = PhoneBench.Ring("call-g1", _livekitTrunk, _number);
-        await FakeLiveKit.TellAsync(_bench.Host, ring);
+        await FakeLiveKit.TellAsync(Bench.Host, ring);
         ring.Event = "participant_left";
         ring.Id = "EV_left";
-        await FakeLiveKit.TellAsync(_bench.Host, ring);
+        await FakeLiveKit.TellAsync(Bench.Host, ring);
         var call = await OnlyCallAsync();
         Assert.That((call["status"]!.GetValue<string>(), call["cause"]!.GetValue<string>()), Is.EqualTo(("canceled", "caller_left")));
-        Assert.That(await _bench.Tenant.BalanceAsync(), Is.EqualTo((before, 0L)));
+        Assert.That(await Bench.Tenant.BalanceAsync(), Is.EqualTo((before, 0L)));
     }
 
     [Test]
@@ -177,12 +167,12 @@ internal sealed class InboundCallTests
 
     private async Task RouteAsync(string? contextUrl = null)
     {
-        var made = await _bench.Tenant.PostAsync("/v1/numbers", new { number = _number, trunk_id = _trunk, assistant_id = _bench.Assistant, context_url = contextUrl });
+        var made = await Bench.Tenant.PostAsync("/v1/numbers", new { number = _number, trunk_id = _trunk, assistant_id = Bench.Assistant, context_url = contextUrl });
         Assert.That(made.Status, Is.EqualTo(HttpStatusCode.Created), made.Body?.ToJsonString());
-        Assert.That(() => _bench.LiveKit.Rules.Values.Count(r => r.Metadata.Contains(_trunk, StringComparison.Ordinal)), Is.EqualTo(1).After(5000, 20));
-        Assert.That(async () => (await _bench.Tenant.GetAsync($"/v1/trunks/{_trunk}")).Body!["sync"]!["status"]!.GetValue<string>(), Is.EqualTo("synced").After(5000, 20));
-        _livekitTrunk = _bench.LiveKit.InboundTrunks.Values.Single(t => t.Metadata.Contains(_trunk, StringComparison.Ordinal)).SipTrunkId;
+        Assert.That(() => Bench.LiveKit.Rules.Values.Count(r => r.Metadata.Contains(_trunk, StringComparison.Ordinal)), Is.EqualTo(1).After(5000, 20));
+        Assert.That(async () => (await Bench.Tenant.GetAsync($"/v1/trunks/{_trunk}")).Body!["sync"]!["status"]!.GetValue<string>(), Is.EqualTo("synced").After(5000, 20));
+        _livekitTrunk = Bench.LiveKit.InboundTrunks.Values.Single(t => t.Metadata.Contains(_trunk, StringComparison.Ordinal)).SipTrunkId;
     }
 
-    private async Task<System.Text.Json.Nodes.JsonNode> OnlyCallAsync() => (await _bench.Tenant.GetAsync("/v1/calls")).Body!["data"]!.AsArray().Single()!;
+    private async Task<System.Text.Json.Nodes.JsonNode> OnlyCallAsync() => (await Bench.Tenant.GetAsync("/v1/calls")).Body!["data"]!.AsArray().Single()!;
 }

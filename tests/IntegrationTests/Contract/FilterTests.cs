@@ -58,8 +58,11 @@ internal sealed class FilterTests
             {
                 var name = parameter["name"]!.GetValue<string>();
                 tried.Add($"{operation}?{name}");
-                var refused = await mine.Owner.GetAsync($"{mine.PathOf(operation)}?{name}=nonsense");
-                Assert.That((refused.Status, refused.Code, refused.Fields.SingleOrDefault()), Is.EqualTo((HttpStatusCode.BadRequest, "request.malformed", name)), $"{operation}?{name}");
+                foreach (var value in new[] { "nonsense", "0x10" })
+                {
+                    var refused = await mine.Owner.GetAsync($"{mine.PathOf(operation)}?{name}={value}");
+                    Assert.That((refused.Status, refused.Code, refused.Fields.SingleOrDefault()), Is.EqualTo((HttpStatusCode.BadRequest, "request.malformed", name)), $"{operation}?{name}={value}");
+                }
             }
         }
 

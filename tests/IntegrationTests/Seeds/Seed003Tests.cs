@@ -7,36 +7,23 @@ using VoicePlatform.IntegrationTests.Support;
 
 namespace VoicePlatform.IntegrationTests.Seeds;
 
-/// <summary>Seed 003 as its clients know it: keys, assistants, trunks, calls, and what is posted when a call ends. One test after the other, on one host.</summary>
-[FixtureLifeCycle(LifeCycle.SingleInstance)]
-[Parallelizable(ParallelScope.Self)]
-internal sealed class Seed003Tests
+/// <summary>Seed 003 as its clients know it: keys, assistants, trunks, calls, and what is posted when a call ends.</summary>
+internal sealed class Seed003Tests : PhoneBenchTests
 {
     private static readonly object LocalModels = new
     {
         architecture = "pipeline", realtime = (object?)null, stt = new { model = "local/pocketsphinx" }, tts = new { model = "local/flite:slt" }, llm = new { model = "local/script" },
     };
 
-    private PhoneBench _bench = null!;
-
-    [OneTimeSetUp]
-    public async Task StartAsync() => _bench = await PhoneBench.StartAsync();
-
-    [OneTimeTearDown]
-    public async Task EndAsync() => await _bench.DisposeAsync();
-
-    [SetUp]
-    public Task SetUpAsync() => _bench.RenewAsync();
-
     [Test]
     public async Task Create_key_needs_no_key_and_returns_one_in_the_envelope()
     {
-        var answer = await _bench.Host.SendAsync(
+        var answer = await Bench.Host.SendAsync(
             HttpMethod.Post, "/auth/create-key", null, new { user_name = "Admin User", org_name = "My Org", user_email = "admin@example.com", newsletter = true });
         Assert.That((answer.Status, answer.Get<bool>("success")), Is.EqualTo((HttpStatusCode.OK, true)));
         Assert.That(answer.Body!["data"]!["api_key"]!.GetValue<string>(), Does.StartWith("lvk_"));
 
-        var bad = await _bench.Host.SendAsync(HttpMethod.Post, "/auth/create-key", null, "nonsense");
+        var bad = await Bench.Host.SendAsync(HttpMethod.Post, "/auth/create-key", null, "nonsense");
         AssertRefused(bad, HttpStatusCode.BadRequest, "JSON");
     }
 
@@ -49,7 +36,7 @@ internal sealed class Seed003Tests
     {
         foreach (var key in new[] { null, "lvk_0000000000000000000000000000000000000000000000000000000000000000" })
         {
-            var answer = await _bench.Host.SendAsync(new HttpMethod(method), path, key, method == "GET" ? null : new { });
+            var answer = await Bench.Host.SendAsync(new HttpMethod(method), path, key, method == "GET" ? null : new { });
             AssertRefused(answer, HttpStatusCode.Unauthorized, "key");
         }
     }
@@ -64,26 +51,26 @@ internal sealed class Seed003Tests
             assistant_start_instruction = "Namaste", assistant_end_call_url = "",
         });
 
-        var document = await _bench.Tenant.GetAsync($"/v1/assistants/{maya}");
+        var document = await Bench.Tenant.GetAsync($"/v1/assistants/{maya}");
         Assert.That(
             (document.Get<string>("architecture"), document.Body!["realtime"]!["model"]!.GetValue<string>(), document.Body["tts"]!["model"]!.GetValue<string>()),
             Is.EqualTo(("half_cascade", "openai/gpt-4o-realtime-preview", "cartesia/sonic-3:248be419-3632-4f38-9500-05f963499d7e")));
         Assert.That(
             (document.Body["greeting"]!["mode"]!.GetValue<string>(), document.Body["greeting"]!["text"]!.GetValue<string>(), document.Get<string>("end_call_url")),
             Is.EqualTo(("instruction", "Hello {{name}}, how can I help?", "https://your-webhook.com/call-end")));
-        Assert.That((await _bench.Tenant.GetAsync($"/v1/assistants/{meera}")).Body!["tts"]!["model"]!.GetValue<string>(), Is.EqualTo("sarvam/bulbul-v3:meera"));
+        Assert.That((await Bench.Tenant.GetAsync($"/v1/assistants/{meera}")).Body!["tts"]!["model"]!.GetValue<string>(), Is.EqualTo("sarvam/bulbul-v3:meera"));
 
-        var patched = await _bench.Tenant.PatchAsync($"/assistant/update/{maya}", new { assistant_name = "Updated Name", assistant_prompt = "You are an updated assistant.", unknown = 1 });
+        var patched = await Bench.Tenant.PatchAsync($"/assistant/update/{maya}", new { assistant_name = "Updated Name", assistant_prompt = "You are an updated assistant.", unknown = 1 });
         Assert.That((patched.Status, patched.Get<bool>("success"), patched.Body!["data"]!["assistant_name"]!.GetValue<string>()), Is.EqualTo((HttpStatusCode.OK, true, "Updated Name")));
-        document = await _bench.Tenant.GetAsync($"/v1/assistants/{maya}");
+        document = await Bench.Tenant.GetAsync($"/v1/assistants/{maya}");
         Assert.That(
             (document.Get<string>("name"), document.Get<string>("prompt"), document.Get<string>("description"), document.Get<int>("version")),
             Is.EqualTo(("Updated Name", "You are an updated assistant.", "Customer support bot", 2)));
 
-        await _bench.Tenant.PatchAsync($"/assistant/update/{maya}", new { assistant_tts_voice_id = "another-voice" });
-        Assert.That((await _bench.Tenant.GetAsync($"/v1/assistants/{maya}")).Body!["tts"]!["model"]!.GetValue<string>(), Is.EqualTo("cartesia/sonic-3:another-voice"));
-        await _bench.Tenant.PatchAsync($"/assistant/update/{maya}", new { assistant_tts_model = "sarvam", assistant_tts_speaker = "meera", assistant_end_call_url = "" });
-        document = await _bench.Tenant.GetAsync($"/v1/assistants/{maya}");
+        await Bench.Tenant.PatchAsync($"/assistant/update/{maya}", new { assistant_tts_voice_id = "another-voice" });
+        Assert.That((await Bench.Tenant.GetAsync($"/v1/assistants/{maya}")).Body!["tts"]!["model"]!.GetValue<string>(), Is.EqualTo("cartesia/sonic-3:another-voice"));
+        await Bench.Tenant.PatchAsync($"/assistant/update/{maya}", new { assistant_tts_model = "sarvam", assistant_tts_speaker = "meera", assistant_end_call_url = "" });
+        document = await Bench.Tenant.GetAsync($"/v1/assistants/{maya}");
         Assert.That((document.Body!["tts"]!["model"]!.GetValue<string>(), document.Body["end_call_url"]), Is.EqualTo(("sarvam/bulbul-v3:meera", (JsonNode?)null)));
     }
 
@@ -92,15 +79,15 @@ internal sealed class Seed003Tests
     {
         var mine = await CreateAsync(Cartesia());
         var gone = await CreateAsync(Cartesia());
-        await _bench.Tenant.DeleteAsync($"/v1/assistants/{gone}");
+        await Bench.Tenant.DeleteAsync($"/v1/assistants/{gone}");
         var colleague = await ColleagueAsync();
         var theirs = await CreateAsync(Cartesia(), colleague);
-        await CreateAsync(Cartesia(), await _bench.Host.SignUpAsync("Stranger"));
+        await CreateAsync(Cartesia(), await Bench.Host.SignUpAsync("Stranger"));
 
-        var list = await _bench.Tenant.GetAsync("/assistant/list");
+        var list = await Bench.Tenant.GetAsync("/assistant/list");
         Assert.That((list.Status, list.Get<bool>("success")), Is.EqualTo((HttpStatusCode.OK, true)));
         var items = list.Body!["data"]!.AsArray();
-        Assert.That(items.Select(i => i!["assistant_id"]!.GetValue<string>()), Is.EquivalentTo(new[] { mine, _bench.Assistant }));
+        Assert.That(items.Select(i => i!["assistant_id"]!.GetValue<string>()), Is.EquivalentTo(new[] { mine, Bench.Assistant }));
         var item = items.Single(i => i!["assistant_id"]!.GetValue<string>() == mine)!.AsObject();
         Assert.That(item.Select(f => f.Key), Is.EquivalentTo(new[] { "assistant_id", "assistant_name", "assistant_tts_model", "assistant_created_by_email" }));
         Assert.That(
@@ -129,25 +116,25 @@ internal sealed class Seed003Tests
             body[name] = value?.DeepClone();
         }
 
-        AssertRefused(await _bench.Tenant.PostAsync("/assistant/create", body.ToJsonString()), HttpStatusCode.BadRequest, field);
+        AssertRefused(await Bench.Tenant.PostAsync("/assistant/create", body.ToJsonString()), HttpStatusCode.BadRequest, field);
     }
 
     [Test]
     public async Task Another_tenants_assistant_cannot_be_patched()
     {
         var id = await CreateAsync(Cartesia());
-        AssertRefused(await (await _bench.Host.SignUpAsync("Stranger")).PatchAsync($"/assistant/update/{id}", new { assistant_name = "mine" }), HttpStatusCode.NotFound, "assistant");
-        AssertRefused(await _bench.Tenant.PatchAsync($"/assistant/update/{id}", new { assistant_tts_speaker = "meera" }), HttpStatusCode.BadRequest, "assistant_tts_speaker");
+        AssertRefused(await (await Bench.Host.SignUpAsync("Stranger")).PatchAsync($"/assistant/update/{id}", new { assistant_name = "mine" }), HttpStatusCode.NotFound, "assistant");
+        AssertRefused(await Bench.Tenant.PatchAsync($"/assistant/update/{id}", new { assistant_tts_speaker = "meera" }), HttpStatusCode.BadRequest, "assistant_tts_speaker");
     }
 
     [Test]
     public async Task A_trunk_is_created_in_the_seeds_words()
     {
-        var made = await _bench.Tenant.PostAsync("/sip/create-outbound-trunk", TrunkBody());
+        var made = await Bench.Tenant.PostAsync("/sip/create-outbound-trunk", TrunkBody());
         Assert.That((made.Status, made.Get<bool>("success")), Is.EqualTo((HttpStatusCode.OK, true)), made.Body?.ToJsonString());
         Assert.That(made.Body!["data"]!["trunk_id"]!.GetValue<string>(), Does.StartWith("trk"));
         Assert.That(made.Body.ToJsonString(), Does.Not.Contain("password"));
-        AssertRefused(await _bench.Tenant.PostAsync("/sip/create-outbound-trunk", new { trunk_name = "x" }), HttpStatusCode.BadRequest, "");
+        AssertRefused(await Bench.Tenant.PostAsync("/sip/create-outbound-trunk", new { trunk_name = "x" }), HttpStatusCode.BadRequest, "");
     }
 
     [Test]
@@ -155,17 +142,17 @@ internal sealed class Seed003Tests
     {
         var assistant = await CreateAsync(Cartesia());
         var body = CallBody(assistant);
-        AssertRefused(await _bench.Tenant.PostAsync("/call/outbound", CallBody(assistant, "exotel")), HttpStatusCode.BadRequest, "call_service");
+        AssertRefused(await Bench.Tenant.PostAsync("/call/outbound", CallBody(assistant, "exotel")), HttpStatusCode.BadRequest, "call_service");
 
-        var refused = await _bench.Tenant.PostAsync("/call/outbound", body);
+        var refused = await Bench.Tenant.PostAsync("/call/outbound", body);
         AssertRefused(refused, HttpStatusCode.BadRequest, "'realtime.model': This installation has no realtime provider for 'openai/gpt-4o-realtime-preview'.");
-        var v1 = await _bench.Tenant.PostAsync("/v1/calls", _bench.Body(null, assistant).ToJsonString());
+        var v1 = await Bench.Tenant.PostAsync("/v1/calls", Bench.Body(null, assistant).ToJsonString());
         Assert.That((v1.Status, v1.Code, v1.Fields.Single()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "assistant.provider_missing", "realtime.model")));
-        Assert.That((await _bench.Tenant.BalanceAsync()).Held, Is.Zero);
-        Assert.That(await _bench.CountAsync($"SELECT count(*) FROM call.calls WHERE tenant_id = '{_bench.Tenant.TenantId}'"), Is.Zero);
+        Assert.That((await Bench.Tenant.BalanceAsync()).Held, Is.Zero);
+        Assert.That(await Bench.CountAsync($"SELECT count(*) FROM call.calls WHERE tenant_id = '{Bench.Tenant.TenantId}'"), Is.Zero);
 
-        await _bench.Tenant.PatchAsync($"/v1/assistants/{assistant}", LocalModels);
-        var placed = await _bench.Tenant.PostAsync("/call/outbound", body);
+        await Bench.Tenant.PatchAsync($"/v1/assistants/{assistant}", LocalModels);
+        var placed = await Bench.Tenant.PostAsync("/call/outbound", body);
         Assert.That((placed.Status, placed.Get<bool>("success")), Is.EqualTo((HttpStatusCode.OK, true)), placed.Body?.ToJsonString());
         Assert.That(placed.Body!["data"]!["call_id"]!.GetValue<string>(), Does.StartWith("cal"));
     }
@@ -174,11 +161,11 @@ internal sealed class Seed003Tests
     public async Task Placeholders_are_replaced_in_prompt_and_start_instruction_and_the_room_begins_with_the_assistant()
     {
         var assistant = await CreateAsync(Cartesia());
-        await _bench.Tenant.PatchAsync($"/v1/assistants/{assistant}", LocalModels);
-        var id = (await _bench.Tenant.PostAsync("/call/outbound", CallBody(assistant))).Body!["data"]!["call_id"]!.GetValue<string>();
-        var call = await _bench.UntilAsync(id, "in_progress");
+        await Bench.Tenant.PatchAsync($"/v1/assistants/{assistant}", LocalModels);
+        var id = (await Bench.Tenant.PostAsync("/call/outbound", CallBody(assistant))).Body!["data"]!["call_id"]!.GetValue<string>();
+        var call = await Bench.UntilAsync(id, "in_progress");
 
-        var plan = (await _bench.SendAsync(new AttendSession(call["session_id"]!.GetValue<string>()))).Value;
+        var plan = (await Bench.SendAsync(new AttendSession(call["session_id"]!.GetValue<string>()))).Value;
         Assert.That(plan.Assistant.Prompt, Is.EqualTo("You are a helpful assistant. User name is John Doe."));
         Assert.That((plan.Assistant.Greeting.Text, plan.Assistant.Greeting.Mode), Is.EqualTo(("Hello John Doe, how can I help?", GreetingMode.Instruction)));
         Assert.That(plan.RoomName, Does.StartWith(assistant + "_"));
@@ -190,16 +177,16 @@ internal sealed class Seed003Tests
     {
         await using var receiver = await WebhookReceiver.StartAsync();
         var assistant = await CreateAsync(Cartesia(receiver.Url));
-        await _bench.Tenant.PatchAsync($"/v1/assistants/{assistant}", LocalModels);
-        var id = (await _bench.Tenant.PostAsync("/call/outbound", CallBody(assistant))).Body!["data"]!["call_id"]!.GetValue<string>();
-        var call = await _bench.UntilAsync(id, "in_progress");
+        await Bench.Tenant.PatchAsync($"/v1/assistants/{assistant}", LocalModels);
+        var id = (await Bench.Tenant.PostAsync("/call/outbound", CallBody(assistant))).Body!["data"]!["call_id"]!.GetValue<string>();
+        var call = await Bench.UntilAsync(id, "in_progress");
 
         // It has gone on for a minute and three quarters.
-        await _bench.ExecuteAsync($"""
+        await Bench.ExecuteAsync($"""
             UPDATE session.sessions SET started_at = now() - interval '105 s' WHERE id = '{call["session_id"]}';
             UPDATE call.calls SET answered_at = now() - interval '105 s' WHERE id = '{id}'
             """);
-        await _bench.TalkAsync(call["session_id"]!.GetValue<string>());
+        await Bench.TalkAsync(call["session_id"]!.GetValue<string>());
 
         var told = (await receiver.NextAsync()).Json;
         Assert.That(told.AsObject().Select(f => f.Key), Is.EqualTo(new[] { "success", "message", "data" }));
@@ -229,14 +216,14 @@ internal sealed class Seed003Tests
     public async Task An_inbound_caller_of_an_assistant_whose_models_are_not_here_is_refused_and_the_record_says_why()
     {
         var assistant = await CreateAsync(Cartesia());
-        var trunk = (await _bench.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound", allowed_addresses = new[] { "127.0.0.0/8" } })).Get<string>("id");
-        await _bench.Tenant.PostAsync("/v1/numbers", new { number = "+15550200", trunk_id = trunk, assistant_id = assistant });
-        Assert.That(async () => (await _bench.Tenant.GetAsync($"/v1/trunks/{trunk}")).Body!["sync"]!["status"]!.GetValue<string>(), Is.EqualTo("synced").After(5000, 50));
-        await FakeLiveKit.TellAsync(_bench.Host, PhoneBench.Ring("call-z1", _bench.LiveKit.InboundTrunks.Keys.Single(), "+15550200"));
+        var trunk = (await Bench.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound", allowed_addresses = new[] { "127.0.0.0/8" } })).Get<string>("id");
+        await Bench.Tenant.PostAsync("/v1/numbers", new { number = "+15550200", trunk_id = trunk, assistant_id = assistant });
+        Assert.That(async () => (await Bench.Tenant.GetAsync($"/v1/trunks/{trunk}")).Body!["sync"]!["status"]!.GetValue<string>(), Is.EqualTo("synced").After(5000, 50));
+        await FakeLiveKit.TellAsync(Bench.Host, PhoneBench.Ring("call-z1", Bench.LiveKit.InboundTrunks.Keys.Single(), "+15550200"));
 
-        var call = (await _bench.Tenant.GetAsync("/v1/calls")).Body!["data"]!.AsArray().Single()!;
+        var call = (await Bench.Tenant.GetAsync("/v1/calls")).Body!["data"]!.AsArray().Single()!;
         Assert.That((call["status"]!.GetValue<string>(), call["cause"]!.GetValue<string>(), call["fault"]!.GetValue<string>()), Is.EqualTo(("failed", "provider_missing", "tenant")));
-        Assert.That(() => _bench.LiveKit.DeletedRooms, Does.Contain("call-z1").After(5000, 50));
+        Assert.That(() => Bench.LiveKit.DeletedRooms, Does.Contain("call-z1").After(5000, 50));
     }
 
     private static object Cartesia(string endCallUrl = "https://your-webhook.com/call-end") => new
@@ -254,12 +241,12 @@ internal sealed class Seed003Tests
 
     private object CallBody(string assistant, string service = "twilio") => new
     {
-        assistant_id = assistant, trunk_id = _bench.Trunk, to_number = PhoneBench.To, call_service = service, metadata = new { name = "John Doe", customer_id = "12345" }, priority_hint = "high",
+        assistant_id = assistant, trunk_id = Bench.Trunk, to_number = PhoneBench.To, call_service = service, metadata = new { name = "John Doe", customer_id = "12345" }, priority_hint = "high",
     };
 
     private async Task<string> CreateAsync(object body, TestTenant? by = null)
     {
-        var made = await (by ?? _bench.Tenant).PostAsync("/assistant/create", body);
+        var made = await (by ?? Bench.Tenant).PostAsync("/assistant/create", body);
         Assert.That((made.Status, made.Get<bool>("success")), Is.EqualTo((HttpStatusCode.OK, true)), made.Body?.ToJsonString());
         return made.Body!["data"]!["assistant_id"]!.GetValue<string>();
     }
@@ -275,8 +262,8 @@ internal sealed class Seed003Tests
     /// <summary>Somebody else of the same tenant.</summary>
     private async Task<TestTenant> ColleagueAsync()
     {
-        var user = await _bench.Tenant.PostAsync("/v1/users", new { name = "C", email = "colleague@example.com", role = "owner" });
-        var key = await _bench.Tenant.PostAsync("/v1/keys", new { name = "c", scopes = new[] { "admin", "finance" }, user_id = user.Get<string>("id") });
-        return _bench.Tenant.WithKey(key.Get<string>("key"));
+        var user = await Bench.Tenant.PostAsync("/v1/users", new { name = "C", email = "colleague@example.com", role = "owner" });
+        var key = await Bench.Tenant.PostAsync("/v1/keys", new { name = "c", scopes = new[] { "admin", "finance" }, user_id = user.Get<string>("id") });
+        return Bench.Tenant.WithKey(key.Get<string>("key"));
     }
 }

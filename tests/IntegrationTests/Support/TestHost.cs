@@ -212,4 +212,11 @@ internal sealed record TestTenant(TestHost Host, string Key, string TenantId)
         var balance = await GetAsync("/v1/billing/balance");
         return (balance.Get<long>("available"), balance.Get<long>("held"));
     }
+
+    /// <summary>What the operator's reconciliation finds of this tenant.</summary>
+    public async Task<List<string>> DifferencesAsync()
+    {
+        var report = await Host.SendAsync(HttpMethod.Get, "/v1/billing/reconciliation", TestHost.AdminKey);
+        return [.. report.Body!["differences"]!.AsArray().Where(d => d!["tenant_id"]!.GetValue<string>() == TenantId).Select(d => d!["what"]!.GetValue<string>())];
+    }
 }

@@ -5,26 +5,13 @@ using VoicePlatform.LiveKit.Protocol;
 
 namespace VoicePlatform.IntegrationTests.Trunks;
 
-/// <summary>Trunks and what LiveKit is told of them: one test after the other, on one host.</summary>
-[FixtureLifeCycle(LifeCycle.SingleInstance)]
-[Parallelizable(ParallelScope.Self)]
-internal sealed class TrunkTests
+/// <summary>Trunks and what LiveKit is told of them.</summary>
+internal sealed class TrunkTests : PhoneBenchTests
 {
-    private PhoneBench _bench = null!;
-
-    [OneTimeSetUp]
-    public async Task StartAsync() => _bench = await PhoneBench.StartAsync();
-
-    [OneTimeTearDown]
-    public async Task EndAsync() => await _bench.DisposeAsync();
-
-    [SetUp]
-    public Task SetUpAsync() => _bench.RenewAsync();
-
     [Test]
     public async Task A_trunk_reaches_livekit_with_its_password_which_nobody_can_read_back()
     {
-        var made = await _bench.Tenant.PostAsync("/v1/trunks", new
+        var made = await Bench.Tenant.PostAsync("/v1/trunks", new
         {
             name = "Twilio", type = "twilio", direction = "outbound", address = "My-Trunk.pstn.twilio.com", transport = "tls", numbers = new[] { "+14155550100" },
             auth = new { username = "user", password = "hunter2" }, media_encryption = "require",
@@ -37,18 +24,18 @@ internal sealed class TrunkTests
         var there = OnServer(id)!;
         Assert.That((there.Address, there.Transport, there.AuthUsername, there.AuthPassword, there.MediaEncryption),
             Is.EqualTo(("my-trunk.pstn.twilio.com", SIPTransport.Tls, "user", "hunter2", SIPMediaEncryption.SipMediaEncryptRequire)));
-        Assert.That(await _bench.CountAsync("SELECT count(*) FROM trunk.trunks WHERE position('hunter2'::bytea in auth_password) > 0"), Is.Zero);
+        Assert.That(await Bench.CountAsync("SELECT count(*) FROM trunk.trunks WHERE position('hunter2'::bytea in auth_password) > 0"), Is.Zero);
 
         // What was read can be sent back: the stars mean the password that is there.
-        var changed = await _bench.Tenant.PatchAsync($"/v1/trunks/{id}", new { name = "Renamed", auth = new { username = "user" } }, ("If-Match", made.Headers["ETag"]));
+        var changed = await Bench.Tenant.PatchAsync($"/v1/trunks/{id}", new { name = "Renamed", auth = new { username = "user" } }, ("If-Match", made.Headers["ETag"]));
         Assert.That(changed.Status, Is.EqualTo(HttpStatusCode.OK), changed.Body?.ToJsonString());
         await SyncedAsync(id);
         Assert.That((OnServer(id)!.Name, OnServer(id)!.AuthPassword), Is.EqualTo(("Renamed", "hunter2")));
-        Assert.That((await _bench.Tenant.PatchAsync($"/v1/trunks/{id}", new { name = "Late" }, ("If-Match", made.Headers["ETag"]))).Status, Is.EqualTo(HttpStatusCode.PreconditionFailed));
+        Assert.That((await Bench.Tenant.PatchAsync($"/v1/trunks/{id}", new { name = "Late" }, ("If-Match", made.Headers["ETag"]))).Status, Is.EqualTo(HttpStatusCode.PreconditionFailed));
 
-        Assert.That((await _bench.Tenant.DeleteAsync($"/v1/trunks/{id}")).Status, Is.EqualTo(HttpStatusCode.NoContent));
+        Assert.That((await Bench.Tenant.DeleteAsync($"/v1/trunks/{id}")).Status, Is.EqualTo(HttpStatusCode.NoContent));
         Assert.That(() => OnServer(id), Is.Null.After(5000, 50));
-        Assert.That((await _bench.Tenant.GetAsync($"/v1/trunks/{id}")).Status, Is.EqualTo(HttpStatusCode.NotFound));
+        Assert.That((await Bench.Tenant.GetAsync($"/v1/trunks/{id}")).Status, Is.EqualTo(HttpStatusCode.NotFound));
     }
 
     [TestCase("twilio", "sip.example.com", "address")]
@@ -63,7 +50,7 @@ internal sealed class TrunkTests
     [TestCase("carrier", "pbx.example.com", "type")]
     public async Task A_wrong_address_is_refused_by_its_field(string type, string address, string field)
     {
-        var answer = await _bench.Tenant.PostAsync("/v1/trunks", new { name = "T", type, direction = "outbound", address, numbers = new[] { PhoneBench.From } });
+        var answer = await Bench.Tenant.PostAsync("/v1/trunks", new { name = "T", type, direction = "outbound", address, numbers = new[] { PhoneBench.From } });
         Assert.That((answer.Status, answer.Fields.First()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, field)), answer.Body?.ToJsonString());
     }
 
@@ -75,15 +62,15 @@ internal sealed class TrunkTests
     [TestCase("generic", "pbx.example.com:5061")]
     [TestCase("twilio", "127.0.0.1:5070")]
     public async Task A_right_one_is_taken(string type, string address) =>
-        Assert.That((await _bench.Tenant.PostAsync("/v1/trunks", new { name = "T", type, address, numbers = new[] { PhoneBench.From } })).Status, Is.EqualTo(HttpStatusCode.Created));
+        Assert.That((await Bench.Tenant.PostAsync("/v1/trunks", new { name = "T", type, address, numbers = new[] { PhoneBench.From } })).Status, Is.EqualTo(HttpStatusCode.Created));
 
     [Test]
     public async Task A_trunk_saved_while_livekit_is_away_follows_when_it_is_back()
     {
-        _bench.LiveKit.IsDown = true;
-        var id = (await _bench.Tenant.PostAsync("/v1/trunks", new { name = "T", address = "pbx.example.com", numbers = new[] { PhoneBench.From } })).Get<string>("id");
-        Assert.That(async () => (await _bench.Tenant.GetAsync($"/v1/trunks/{id}")).Body!["sync"]!["error"]?.GetValue<string>(), Is.EqualTo("down").After(8000, 50));
-        _bench.LiveKit.IsDown = false;
+        Bench.LiveKit.IsDown = true;
+        var id = (await Bench.Tenant.PostAsync("/v1/trunks", new { name = "T", address = "pbx.example.com", numbers = new[] { PhoneBench.From } })).Get<string>("id");
+        Assert.That(async () => (await Bench.Tenant.GetAsync($"/v1/trunks/{id}")).Body!["sync"]!["error"]?.GetValue<string>(), Is.EqualTo("down").After(8000, 50));
+        Bench.LiveKit.IsDown = false;
         await SyncedAsync(id);
         Assert.That(OnServer(id), Is.Not.Null);
     }
@@ -91,17 +78,17 @@ internal sealed class TrunkTests
     [Test]
     public async Task An_inbound_trunk_says_who_may_call()
     {
-        var open = await _bench.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound" });
+        var open = await Bench.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound" });
         Assert.That((open.Status, open.Fields.First()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "allowed_addresses")), open.Body?.ToJsonString());
-        Assert.That((await _bench.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound", auth = new { username = "ada", password = "secret" } })).Status, Is.EqualTo(HttpStatusCode.Created));
+        Assert.That((await Bench.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound", auth = new { username = "ada", password = "secret" } })).Status, Is.EqualTo(HttpStatusCode.Created));
     }
 
     [Test]
     public async Task A_trunk_that_registers_tells_the_media_server_so()
     {
-        var nobody = await _bench.Tenant.PostAsync("/v1/trunks", new { name = "T", address = "pbx.example.com", numbers = new[] { PhoneBench.From }, register = true });
+        var nobody = await Bench.Tenant.PostAsync("/v1/trunks", new { name = "T", address = "pbx.example.com", numbers = new[] { PhoneBench.From }, register = true });
         Assert.That((nobody.Status, nobody.Fields.First()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "register")), nobody.Body?.ToJsonString());
-        var id = (await _bench.Tenant.PostAsync("/v1/trunks", new { name = "T", address = "pbx.example.com", numbers = new[] { PhoneBench.From }, register = true, auth = new { username = "ada", password = "secret" } })).Get<string>("id");
+        var id = (await Bench.Tenant.PostAsync("/v1/trunks", new { name = "T", address = "pbx.example.com", numbers = new[] { PhoneBench.From }, register = true, auth = new { username = "ada", password = "secret" } })).Get<string>("id");
         await SyncedAsync(id);
         Assert.That(OnServer(id)!.Metadata, Does.Contain("\"sip_register\":true"));
     }
@@ -109,28 +96,28 @@ internal sealed class TrunkTests
     [Test]
     public async Task An_inbound_trunk_is_there_with_its_numbers_and_its_rule_and_goes_with_the_last_number()
     {
-        var trunk = (await _bench.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound", allowed_addresses = new[] { "54.172.60.0/30" } })).Get<string>("id");
+        var trunk = (await Bench.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound", allowed_addresses = new[] { "54.172.60.0/30" } })).Get<string>("id");
         await SyncedAsync(trunk);
-        Assert.That(_bench.LiveKit.InboundTrunks, Is.Empty, "without a number it would take any call");
+        Assert.That(Bench.LiveKit.InboundTrunks, Is.Empty, "without a number it would take any call");
 
-        var number = await _bench.Tenant.PostAsync("/v1/numbers", new { number = "+15550200", trunk_id = trunk, assistant_id = _bench.Assistant });
+        var number = await Bench.Tenant.PostAsync("/v1/numbers", new { number = "+15550200", trunk_id = trunk, assistant_id = Bench.Assistant });
         Assert.That(number.Status, Is.EqualTo(HttpStatusCode.Created), number.Body?.ToJsonString());
         await SyncedAsync(trunk);
-        var there = _bench.LiveKit.InboundTrunks.Values.Single();
+        var there = Bench.LiveKit.InboundTrunks.Values.Single();
         Assert.That((there.Numbers.Single(), there.AllowedAddresses.Single()), Is.EqualTo(("+15550200", "54.172.60.0/30")));
-        var rule = _bench.LiveKit.Rules.Values.Single();
+        var rule = Bench.LiveKit.Rules.Values.Single();
         Assert.That((rule.TrunkIds.Single(), rule.Rule.DispatchRuleIndividual.RoomPrefix), Is.EqualTo((there.SipTrunkId, "call-")));
 
-        var stranger = await _bench.Host.SignUpAsync("Stranger");
+        var stranger = await Bench.Host.SignUpAsync("Stranger");
         var theirs = (await stranger.PostAsync("/v1/trunks", new { name = "In", direction = "inbound", allowed_addresses = new[] { "127.0.0.0/8" } })).Get<string>("id");
         var assistant = await stranger.CreateAssistantAsync();
         Assert.That((await stranger.PostAsync("/v1/numbers", new { number = "+15550200", trunk_id = theirs, assistant_id = assistant })).Code, Is.EqualTo("number.taken"));
         Assert.That((await stranger.PostAsync("/v1/numbers", new { number = "+15550201", trunk_id = trunk, assistant_id = assistant })).Fields, Is.EqualTo(new[] { "trunk_id" }));
         Assert.That((await stranger.DeleteAsync($"/v1/numbers/{number.Get<string>("id")}")).Status, Is.EqualTo(HttpStatusCode.NotFound));
 
-        Assert.That((await _bench.Tenant.DeleteAsync($"/v1/trunks/{trunk}")).Code, Is.EqualTo("trunk.has_numbers"));
-        await _bench.Tenant.DeleteAsync($"/v1/numbers/{number.Get<string>("id")}");
-        Assert.That(() => _bench.LiveKit.InboundTrunks.Count + _bench.LiveKit.Rules.Count, Is.Zero.After(5000, 50));
+        Assert.That((await Bench.Tenant.DeleteAsync($"/v1/trunks/{trunk}")).Code, Is.EqualTo("trunk.has_numbers"));
+        await Bench.Tenant.DeleteAsync($"/v1/numbers/{number.Get<string>("id")}");
+        Assert.That(() => Bench.LiveKit.InboundTrunks.Count + Bench.LiveKit.Rules.Count, Is.Zero.After(5000, 50));
     }
 
     [Test]
@@ -156,21 +143,21 @@ internal sealed class TrunkTests
     [Test]
     public async Task Seed_003s_door_makes_the_same_trunk_and_answers_in_its_envelope()
     {
-        var answer = await _bench.Tenant.PostAsync("/sip/create-outbound-trunk", new
+        var answer = await Bench.Tenant.PostAsync("/sip/create-outbound-trunk", new
         {
             trunk_name = "Seed", trunk_address = "seed.pstn.twilio.com", trunk_numbers = new[] { "+1 (415) 555-0100" }, trunk_auth_username = "u", trunk_auth_password = "p", trunk_type = "twilio",
         });
         Assert.That((answer.Status, answer.Get<bool>("success")), Is.EqualTo((HttpStatusCode.OK, true)), answer.Body?.ToJsonString());
-        var trunk = await _bench.Tenant.GetAsync($"/v1/trunks/{answer.Body!["data"]!["trunk_id"]}");
+        var trunk = await Bench.Tenant.GetAsync($"/v1/trunks/{answer.Body!["data"]!["trunk_id"]}");
         Assert.That(trunk.Body!["numbers"]![0]!.GetValue<string>(), Is.EqualTo("+14155550100"));
 
-        var refused = await _bench.Tenant.PostAsync("/sip/create-outbound-trunk", new { trunk_name = "Seed", trunk_address = "elsewhere.example", trunk_numbers = new[] { "+14155550100" } });
+        var refused = await Bench.Tenant.PostAsync("/sip/create-outbound-trunk", new { trunk_name = "Seed", trunk_address = "elsewhere.example", trunk_numbers = new[] { "+14155550100" } });
         Assert.That((refused.Status, refused.Get<bool>("success")), Is.EqualTo((HttpStatusCode.BadRequest, false)));
-        Assert.That((await _bench.Host.SendAsync(HttpMethod.Post, "/sip/create-outbound-trunk", null, new { })).Status, Is.EqualTo(HttpStatusCode.Unauthorized));
+        Assert.That((await Bench.Host.SendAsync(HttpMethod.Post, "/sip/create-outbound-trunk", null, new { })).Status, Is.EqualTo(HttpStatusCode.Unauthorized));
     }
 
-    private SIPOutboundTrunkInfo? OnServer(string id) => _bench.LiveKit.OutboundTrunks.Values.SingleOrDefault(t => t.Metadata.Contains(id, StringComparison.Ordinal));
+    private SIPOutboundTrunkInfo? OnServer(string id) => Bench.LiveKit.OutboundTrunks.Values.SingleOrDefault(t => t.Metadata.Contains(id, StringComparison.Ordinal));
 
     private async Task SyncedAsync(string id) =>
-        Assert.That(async () => (await _bench.Tenant.GetAsync($"/v1/trunks/{id}")).Body!["sync"]!["status"]!.GetValue<string>(), Is.EqualTo("synced").After(8000, 50));
+        Assert.That(async () => (await Bench.Tenant.GetAsync($"/v1/trunks/{id}")).Body!["sync"]!["status"]!.GetValue<string>(), Is.EqualTo("synced").After(8000, 50));
 }

@@ -1,4 +1,5 @@
-using Microsoft.Extensions.Logging.Abstractions;
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
 using VoicePlatform.LiveKit.Protocol;
 using VoicePlatform.LiveKit.Worker;
 using Kind = VoicePlatform.LiveKit.Protocol.WorkerMessage.MessageOneofCase;
@@ -9,6 +10,7 @@ internal sealed class AgentWorkerTests
 {
     private readonly CancellationTokenSource _stop = new();
     private readonly Jobs _jobs = new();
+    private readonly Warnings _warnings = new();
     private ScriptedLiveKit _livekit = null!;
     private AgentWorker _worker = null!;
     private Task _running = Task.CompletedTask;
@@ -30,7 +32,7 @@ internal sealed class AgentWorkerTests
             AssignmentTimeout = TimeSpan.FromSeconds(5),
             ReconnectDelay = TimeSpan.FromMilliseconds(20),
         };
-        _worker = new AgentWorker(_livekit.Server, options, _jobs, TimeProvider.System, NullLogger<AgentWorker>.Instance);
+        _worker = new AgentWorker(_livekit.Server, options, _jobs, TimeProvider.System, _warnings);
         _running = _worker.RunAsync(_stop.Token);
     }
 
@@ -216,6 +218,20 @@ internal sealed class AgentWorkerTests
         Assert.That(_jobs.Cancelled, Does.Contain("AJ_1"));
     }
 
+    [Test]
+    public async Task A_worker_that_leaves_waits_for_the_servers_goodbye_whatever_ticks_come_between()
+    {
+        var peer = await _livekit.RegisterAsync();
+        await peer.ReceiveAsync(Kind.UpdateWorker);
+        await _worker.DrainAsync(TimeSpan.FromSeconds(1));
+
+        // Six ticks long the server has other things to do.
+        await Task.Delay(TimeSpan.FromMilliseconds(300), TimeProvider.System);
+        Assert.That(await peer.ReceiveAsync(Kind.Register), Is.Null);
+        await _running.WaitAsync(TimeSpan.FromSeconds(5), TimeProvider.System);
+        Assert.That(_warnings.Said, Is.Empty, "It was no break.");
+    }
+
     private static async Task RunAsync(ScriptedLiveKit.Peer peer, string jobId)
     {
         await peer.OfferAsync(jobId);
@@ -224,16 +240,28 @@ internal sealed class AgentWorkerTests
         Assert.That((await peer.ReceiveJobStatusAsync()).Status, Is.EqualTo(JobStatus.JsRunning));
     }
 
+    private sealed class Warnings : ILogger<AgentWorker>
+    {
+        public ConcurrentQueue<string> Said { get; } = new();
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Warning;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Said.Enqueue(formatter(state, exception));
+    }
+
     private sealed class Jobs : IAgentJobs
     {
-        private readonly System.Collections.Concurrent.ConcurrentDictionary<string, TaskCompletionSource> _ends = new();
+        private readonly ConcurrentDictionary<string, TaskCompletionSource> _ends = new();
         private readonly System.Threading.Channels.Channel<AssignedJob> _started = System.Threading.Channels.Channel.CreateBounded<AssignedJob>(16);
 
         public Func<Job, JobDecision> Decide { get; set; } = _ => new JobDecision.Accept();
 
         public (double Load, bool Available) CurrentLoad { get; set; } = (0.1, true);
 
-        public System.Collections.Concurrent.ConcurrentBag<string> Cancelled { get; } = [];
+        public ConcurrentBag<string> Cancelled { get; } = [];
 
         public ValueTask<JobDecision> DecideAsync(Job job, CancellationToken cancellationToken) => new(Decide(job));
 
