@@ -4,6 +4,7 @@ using VoicePlatform.LiveKit.Rtc;
 namespace VoicePlatform.IntegrationTests.LiveKit;
 
 /// <summary>LiveKit's client library without any server.</summary>
+[RealTime]
 internal sealed class NativeAudioTests
 {
     [Test]

@@ -12,6 +12,7 @@ using VoicePlatform.MediaServer;
 namespace VoicePlatform.IntegrationTests.LiveKit;
 
 /// <summary>Two participants of this process, through LiveKit's client library and the embedded server.</summary>
+[RealTime]
 internal sealed class RoomTests
 {
     private static readonly ApiKey Key = new("APIkey", "a secret of at least thirty-two bytes");

@@ -15,6 +15,7 @@ using VoicePlatform.MediaServer;
 namespace VoicePlatform.IntegrationTests.MediaServer;
 
 /// <summary>Recordings of real rooms through LiveKit's Egress API, judged by the sound in the file, as Xiph's own decoder finds it.</summary>
+[RealTime]
 internal sealed class RecordingTests
 {
     private const int Rate = 48_000;

@@ -11,6 +11,7 @@ using VoicePlatform.MediaServer.Sip;
 namespace VoicePlatform.IntegrationTests.MediaServer;
 
 /// <summary>Telephones in rooms: LiveKit's SIP API on one side, a phone that speaks SIP and RTP on the other, sound judged by its content.</summary>
+[RealTime]
 internal sealed class TelephoneTests
 {
     private const int AgentHz = 440;

@@ -3,7 +3,7 @@ using VoicePlatform.MediaServer.Sip.Signalling;
 namespace VoicePlatform.IntegrationTests.MediaServer.Sip;
 
 /// <summary>Our user agent and a telephone that knows nothing of us.</summary>
-[TestFixture]
+[RealTime]
 internal sealed class BaresipTests
 {
     [TestCase("udp")]

@@ -3,7 +3,7 @@ using VoicePlatform.MediaServer.Sip.Signalling;
 namespace VoicePlatform.IntegrationTests.MediaServer.Sip;
 
 /// <summary>Our user agent and SIPp, which is nobody's friend.</summary>
-[TestFixture]
+[RealTime]
 internal sealed class SippTests
 {
     [TestCase(SipTransport.Udp)]

@@ -7,6 +7,7 @@ using VoicePlatform.MediaServer.Sip.Media;
 namespace VoicePlatform.IntegrationTests.MediaServer.Sip.Media;
 
 /// <summary>Packets that other people's telephones sent, as SIPp brings them along for its tests.</summary>
+[RealTime]
 internal sealed class SippCaptureTests : IPhoneObserver, IPcmSink
 {
     private const string Folder = "/usr/share/sip-tester";
