@@ -14,8 +14,9 @@ using VoicePlatform.SharedKernel;
 namespace VoicePlatform.Bench;
 
 /// <summary>
-/// Holds that are placed and settled, through the module's code, each posting in a transaction of its own, beside pgbench calling the same functions
-/// with as many clients on the same cluster: over a thousand tenants, and on one that everybody wants. Then how long a posting takes at half that load.
+/// Holds that are placed and settled, through the module's code, each posting a statement of its own, beside pgbench calling the same functions with as
+/// many clients on the same cluster: over a thousand tenants, and on one that everybody wants. Then how long a posting takes at half that load. Beside it
+/// what a unit of work around each posting costs, and what a whole request of Session.
 /// </summary>
 internal static partial class LedgerBench
 {
@@ -75,18 +76,20 @@ internal static partial class LedgerBench
 
     private static async Task<double> CompareAsync(string name, int tenants, double target, Module ours, Pgbench pgbench, TimeSpan round, CancellationToken ct)
     {
-        var (module, asked, plain) = (new Figures(), new Figures(), new Figures());
+        var (module, united, asked, plain) = (new Figures(), new Figures(), new Figures(), new Figures());
         await Module.FullSpeedAsync(tenants, ours.PairAsync, TimeSpan.FromSeconds(2), ct);
         await pgbench.RunAsync(tenants, TimeSpan.FromSeconds(2));
         for (var i = 0; i < Rounds; i++)
         {
             module.Add(await Module.FullSpeedAsync(tenants, ours.PairAsync, round, ct));
             plain.Add(await pgbench.RunAsync(tenants, round));
+            united.Add(await Module.FullSpeedAsync(tenants, ours.UnitedPairAsync, round, ct));
             asked.Add(await Module.FullSpeedAsync(tenants, ours.AskedPairAsync, round, ct));
         }
 
         var (a, b) = (module.Percentile(0.5), plain.Percentile(0.5));
         Console.WriteLine($"{name,-12} {a,6:0} holds and settlements a second, pgbench {b,6:0}: {a / b,5:P0}   target: >= {target:P0}   (medians of {Rounds} rounds, {Clients} clients)");
+        Console.WriteLine($"{"",-12} {united.Percentile(0.5),6:0} in a unit of work each: {united.Percentile(0.5) / b,5:P0}");
         Console.WriteLine($"{"",-12} {asked.Percentile(0.5),6:0} as Session asks for them, prices read and computed");
         return a;
     }
@@ -135,11 +138,18 @@ internal static partial class LedgerBench
 
         public NpgsqlDataSource Source { get; }
 
-        /// <summary>Two postings, in two transactions.</summary>
+        /// <summary>Two postings, each a transaction of its own by being one statement.</summary>
         public async Task PairAsync(string tenant, string subject, CancellationToken ct)
         {
-            Check(await PostAsync(ledger => ledger.PlaceHoldAsync(Ids.New(Ids.Hold, TimeProvider.System.GetUtcNow()), tenant, subject, null, 100_000, "default-2", ct), ct));
-            Check(await PostAsync(ledger => ledger.SettleHoldAsync(tenant, subject, new { }, Lines, ct), ct));
+            Check(await AloneAsync(HoldAsync(tenant, subject, ct)));
+            Check(await AloneAsync(SettleAsync(tenant, subject, ct)));
+        }
+
+        /// <summary>Two postings, each in a unit of work that could hold more.</summary>
+        public async Task UnitedPairAsync(string tenant, string subject, CancellationToken ct)
+        {
+            Check(await UnitedAsync(HoldAsync(tenant, subject, ct), ct));
+            Check(await UnitedAsync(SettleAsync(tenant, subject, ct), ct));
         }
 
         public async Task AskedPairAsync(string tenant, string subject, CancellationToken ct)
@@ -193,9 +203,9 @@ internal static partial class LedgerBench
             async Task<(double, double)> TimedPairAsync(string tenant, TimeSpan due)
             {
                 var subject = NewSubject();
-                Check(await PostAsync(ledger => ledger.PlaceHoldAsync(Ids.New(Ids.Hold, TimeProvider.System.GetUtcNow()), tenant, subject, null, 100_000, "default-2", ct), ct));
+                Check(await AloneAsync(HoldAsync(tenant, subject, ct)));
                 var held = clock.Elapsed;
-                Check(await PostAsync(ledger => ledger.SettleHoldAsync(tenant, subject, new { }, Lines, ct), ct));
+                Check(await AloneAsync(SettleAsync(tenant, subject, ct)));
                 return ((held - due).TotalMilliseconds, (clock.Elapsed - held).TotalMilliseconds);
             }
         }
@@ -206,7 +216,19 @@ internal static partial class LedgerBench
             await Source.DisposeAsync();
         }
 
-        private Task<Result<Posting?>> PostAsync(Func<LedgerPostings, Task<Result<Posting?>>> post, CancellationToken ct) =>
+        private static Func<LedgerPostings, Task<Result<Posting?>>> HoldAsync(string tenant, string subject, CancellationToken ct) =>
+            ledger => ledger.PlaceHoldAsync(Ids.New(Ids.Hold, TimeProvider.System.GetUtcNow()), tenant, subject, null, 100_000, "default-2", ct);
+
+        private static Func<LedgerPostings, Task<Result<Posting?>>> SettleAsync(string tenant, string subject, CancellationToken ct) =>
+            ledger => ledger.SettleHoldAsync(tenant, subject, new { }, Lines, ct);
+
+        private async Task<Result<Posting?>> AloneAsync(Func<LedgerPostings, Task<Result<Posting?>>> post)
+        {
+            await using var scope = _services.Services.CreateAsyncScope();
+            return await post(scope.ServiceProvider.GetRequiredService<LedgerPostings>());
+        }
+
+        private Task<Result<Posting?>> UnitedAsync(Func<LedgerPostings, Task<Result<Posting?>>> post, CancellationToken ct) =>
             _transactions.RunAsync(new Caller(), (scope, _) => post(scope.GetRequiredService<LedgerPostings>()), ct);
 
         private async Task<Result<T>> AskAsync<T>(ICommand<T> command, CancellationToken ct)

@@ -59,6 +59,21 @@ internal sealed class BalanceAlertTests
     }
 
     [Test]
+    public async Task It_is_told_once_also_when_the_word_of_it_is_delivered_twice()
+    {
+        await _books.ReverseAsync(await _books.TopUpAsync(11_000_000));
+        Assert.That(await ToldAsync(), Is.EqualTo((1L, 1L)));
+        const string Word = "name = 'billing.balance_fell.v1' AND payload->>'tenant_id' = $1";
+        Assert.That(async () => await UndeliveredAsync(), Is.Zero.After(10_000, 20));
+        await _books.Host.SqlAsync($"UPDATE platform.outbox SET processed_at = NULL, next_attempt_at = now() WHERE {Word}", _books.Tenant.TenantId);
+        Assert.That(async () => await UndeliveredAsync(), Is.Zero.After(10_000, 20));
+        Assert.That(await ToldAsync(), Is.EqualTo((1L, 1L)));
+        Assert.That(await _books.Host.SqlAsync($"SELECT max(attempts) FROM platform.outbox WHERE {Word}", _books.Tenant.TenantId), Is.EqualTo(2));
+
+        Task<object?> UndeliveredAsync() => _books.Host.SqlAsync($"SELECT count(*) FROM platform.outbox WHERE processed_at IS NULL AND {Word}", _books.Tenant.TenantId);
+    }
+
+    [Test]
     public async Task Many_charges_at_the_same_moment_tell_it_once()
     {
         await SetAsync(new { low_balance = 5_000_000 });
@@ -182,8 +197,12 @@ internal sealed class BalanceAlertTests
     private async Task LimitAsync(long limit) => Assert.That(
         (await _books.AsOperatorAsync(HttpMethod.Put, "/v1/billing/credit-limit", new { tenant_id = _books.Tenant.TenantId, credit_limit = limit })).Status, Is.EqualTo(HttpStatusCode.OK));
 
-    /// <summary>How often it was told, as it is committed.</summary>
-    private async Task<(long Low, long Exhausted)> ToldAsync() => (await CountAsync("balance.low"), await CountAsync("balance.exhausted"));
+    /// <summary>How often it was told, when nothing is left to tell.</summary>
+    private async Task<(long Low, long Exhausted)> ToldAsync()
+    {
+        Assert.That(async () => await _books.Host.SqlAsync("SELECT count(*) FROM billing.falls WHERE tenant_id = $1", _books.Tenant.TenantId), Is.Zero.After(10_000, 20));
+        return (await CountAsync("balance.low"), await CountAsync("balance.exhausted"));
+    }
 
     private async Task<long> CountAsync(string type) =>
         (long)(await _books.Host.SqlAsync("SELECT count(*) FROM tenant.events WHERE tenant_id = $1 AND type = $2", _books.Tenant.TenantId, type))!;

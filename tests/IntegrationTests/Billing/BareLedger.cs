@@ -59,7 +59,7 @@ internal sealed class BareLedger : IAsyncDisposable
     public async Task<string> TopUpAsync(string tenantId, long amount, string reference)
     {
         var posted = await TogetherAsync(scope => scope.GetRequiredService<LedgerPostings>().PostAsync(
-            tenantId, "topup", $"topup:{reference}", new { external_reference = reference }, [new("available", amount), new("platform:funding", -amount)], default));
+            tenantId, "topup", $"topup:{reference}", null, new { external_reference = reference }, [new("available", amount), new("platform:funding", -amount)], default));
         return posted.Value!.TransactionId;
     }
 

@@ -279,11 +279,21 @@ internal sealed class GrantTests
     [TestCase("\"amount\": 5, \"kind\": \"promotional\", \"expires_at\": \"soon\"", "expires_at", 422)]
     [TestCase("\"amount\": 5, \"expires_at\": \"2030-01-01T00:00:00Z\"", "expires_at", 422)]
     [TestCase("\"amount\": 5, \"kind\": \"paid\", \"expires_at\": \"2030-01-01T00:00:00Z\"", "expires_at", 422)]
+    [TestCase("\"amount\": 5, \"effective_at\": \"2099-01-01T00:00:00Z\"", "effective_at", 422)]
+    [TestCase("\"amount\": 5, \"effective_at\": \"1969-12-31T23:59:59Z\"", "effective_at", 422)]
+    [TestCase("\"amount\": 5, \"kind\": \"promotional\", \"effective_at\": \"2026-01-01T00:00:00Z\"", "effective_at", 422)]
     public async Task A_top_up_that_cannot_be_is_refused_by_field(string part, string field, int status)
     {
         var refused = await _books.AsOperatorAsync(HttpMethod.Post, "/v1/billing/topups", $$"""{"tenant_id": "{{_books.Tenant.TenantId}}", "external_reference": "x", {{part}}}""");
         Assert.That(((int)refused.Status, refused.Fields.Single()), Is.EqualTo((status, field)), refused.Body?.ToJsonString());
         Assert.That(await _books.Tenant.BalanceAsync(), Is.EqualTo((0L, 0L)));
+    }
+
+    [Test]
+    public async Task A_reference_is_one_line()
+    {
+        var refused = await _books.AsOperatorAsync(HttpMethod.Post, "/v1/billing/topups", new { tenant_id = _books.Tenant.TenantId, amount = 5, external_reference = "invoice 1\n2" });
+        Assert.That((refused.Status, refused.Fields.Single()), Is.EqualTo((HttpStatusCode.UnprocessableEntity, "external_reference")));
     }
 
     private async Task<string> GrantAsync(long amount, TimeSpan? lasting)

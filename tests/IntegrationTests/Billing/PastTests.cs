@@ -26,6 +26,26 @@ internal sealed class PastTests
         await _books.DisposeAsync();
     }
 
+    [Test]
+    [OnSharedHost]
+    public async Task What_was_paid_earlier_says_so_and_changes_no_balance_of_the_past()
+    {
+        var paid = TimeProvider.System.GetUtcNow().AddDays(-3);
+        var body = new { tenant_id = _books.Tenant.TenantId, amount = 77L, external_reference = "transfer", effective_at = paid };
+        var first = await _books.AsOperatorAsync(HttpMethod.Post, "/v1/billing/topups", body);
+        var again = await _books.AsOperatorAsync(HttpMethod.Post, "/v1/billing/topups", body);
+        var without = await _books.AsOperatorAsync(HttpMethod.Post, "/v1/billing/topups", new { body.tenant_id, body.amount, body.external_reference });
+        Assert.That(new[] { again, without }.Select(a => (a.Get<string>("transaction_id"), a.Get<bool>("replayed"))), Is.All.EqualTo((first.Get<string>("transaction_id"), true)));
+        var other = await _books.AsOperatorAsync(HttpMethod.Post, "/v1/billing/topups", body with { effective_at = paid.AddSeconds(1) });
+        Assert.That((other.Status, other.Code), Is.EqualTo((HttpStatusCode.Conflict, "billing.reference_used")));
+
+        var booked = await _books.TransactionAsync("topup");
+        Assert.That(booked["effective_at"]!.GetValue<DateTimeOffset>(), Is.EqualTo(paid).Within(TimeSpan.FromMilliseconds(1)));
+        Assert.That(booked["posted_at"]!.GetValue<DateTimeOffset>(), Is.GreaterThan(paid.AddDays(2)));
+        Assert.That((await _books.Tenant.GetAsync($"/v1/billing/balance?at={Uri.EscapeDataString(paid.AddHours(1).ToString("O"))}")).Get<long>("posted"), Is.Zero);
+        await _books.AssertSoundAsync();
+    }
+
     [TestCase("balance?at={0}")]
     [TestCase("export.csv?to={0}")]
     [TestCase("entries?to={0}")]

@@ -59,7 +59,7 @@ internal sealed partial class VerifierTests
             var postings = (LedgerPostings)scope.GetService(typeof(LedgerPostings))!;
             for (var i = 0; i < 1_050; i++)
             {
-                await postings.PostAsync(Victim, "topup", $"many:{i}", new { }, [new("available", 1), new("platform:funding", -1)], default);
+                await postings.PostAsync(Victim, "topup", $"many:{i}", null, new { }, [new("available", 1), new("platform:funding", -1)], default);
             }
 
             return (SharedKernel.Result<SharedKernel.Done>)default(SharedKernel.Done);

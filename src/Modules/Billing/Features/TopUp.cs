@@ -1,5 +1,4 @@
 using Npgsql;
-using NpgsqlTypes;
 using VoicePlatform.Billing.Ledger;
 
 namespace VoicePlatform.Billing.Features;
@@ -32,7 +31,10 @@ internal static class TopUp
 
     /// <param name="Amount">Micro-credits, above zero.</param>
     /// <param name="ExpiresAt">Of promotional credits: what is not used until then is taken back. Within ten years; left out: never.</param>
-    public sealed record Command(string? TenantId, long Amount, string? ExternalReference, TopUpKind Kind = TopUpKind.Paid, DateTimeOffset? ExpiresAt = null) : ICommand<Response>;
+    /// <param name="EffectiveAt">When what was bought was paid, for the reader: balances and statements go by when it is booked. Not in the future; left out: now.</param>
+    public sealed record Command(
+        string? TenantId, long Amount, string? ExternalReference, TopUpKind Kind = TopUpKind.Paid, DateTimeOffset? ExpiresAt = null, DateTimeOffset? EffectiveAt = null)
+        : ICommand<Response>;
 
     public sealed record Response(
         string TransactionId, string TenantId, long Amount, string Unit, TopUpKind Kind, DateTimeOffset? ExpiresAt, long Available, bool Replayed);
@@ -43,8 +45,11 @@ internal static class TopUp
         {
             RuleFor(c => c.TenantId).Must(id => Ids.IsWellFormed(id, Ids.Tenant)).WithMessage("'tenant_id' must be a tenant's id.");
             RuleFor(c => c.Amount).InclusiveBetween(1, Credits.Max).WithMessage("'amount' must be a whole number of micro-credits above zero.");
-            RuleFor(c => c.ExternalReference).NotEmpty().MaximumLength(200).WithMessage("'external_reference' must name what was paid, in up to 200 characters.");
+            // One line: it stands in the text of which the chain's hash is made, where a line is a field.
+            RuleFor(c => c.ExternalReference).NotEmpty().MaximumLength(200).Must(r => r?.Any(char.IsControl) is not true)
+                .WithMessage("'external_reference' must name what was paid, in a line of up to 200 characters.");
             RuleFor(c => c.ExpiresAt).Null().When(c => c.Kind is TopUpKind.Paid).WithMessage("'expires_at' is for promotional credits: what was paid for does not expire.");
+            RuleFor(c => c.EffectiveAt).Null().When(c => c.Kind is TopUpKind.Promotional).WithMessage("'effective_at' is for what was paid.");
         }
     }
 
@@ -57,17 +62,17 @@ internal static class TopUp
                 ? await ledger.GrantAsync(
                     command.TenantId!, key, new { external_reference = command.ExternalReference, expires_at = command.ExpiresAt?.UtcDateTime }, command.Amount, command.ExpiresAt, cancellationToken)
                 : await ledger.PostAsync(
-                    command.TenantId!, "topup", key, new { external_reference = command.ExternalReference },
+                    command.TenantId!, "topup", key, command.EffectiveAt, new { external_reference = command.ExternalReference },
                     [new("available", command.Amount), new("platform:funding", -command.Amount)], cancellationToken);
             if (posted is not { IsOk: true, Value: { } p })
             {
                 return posted.Error ?? BillingErrors.UnknownTenant;
             }
 
-            var booked = await BookedAsync(p.TransactionId, command.ExpiresAt, cancellationToken);
+            var booked = await BookedAsync(p.TransactionId, command, cancellationToken);
             if (p.Replayed)
             {
-                if (booked.Amount != command.Amount || booked.Kind != command.Kind || !booked.ExpiresAsAsked)
+                if (booked.Amount != command.Amount || booked.Kind != command.Kind || !booked.TimesAsAsked)
                 {
                     return BillingErrors.ReferenceUsed;
                 }
@@ -81,7 +86,7 @@ internal static class TopUp
                 }
 
                 await audit.NoteAsync(
-                    "billing.topup", p.TransactionId, new { command.Amount, command.ExternalReference, command.Kind, booked.ExpiresAt }, cancellationToken, command.TenantId);
+                    "billing.topup", p.TransactionId, new { command.Amount, command.ExternalReference, command.Kind, booked.ExpiresAt, command.EffectiveAt }, cancellationToken, command.TenantId);
             }
 
             return new Response(p.TransactionId, command.TenantId!, booked.Amount, Credits.Unit, booked.Kind, booked.ExpiresAt, p.Available, p.Replayed);
@@ -92,23 +97,25 @@ internal static class TopUp
             var now = clock.GetUtcNow();
             return command.ExpiresAt <= now ? Error.Field("expires_at", "in_the_past", "'expires_at' must be in the future.")
                 : command.ExpiresAt > now.AddYears(MaxYearsAhead) ? Error.Field("expires_at", "out_of_range", $"'expires_at' must be within {MaxYearsAhead} years.")
+                : command.EffectiveAt > now || command.EffectiveAt < DateTimeOffset.UnixEpoch ? Error.Field("effective_at", "out_of_range", "'effective_at' must be since 1970 and not in the future.")
                 : posting.Available + posting.Held > MaxBalance ? Error.Field("amount", "out_of_range", $"'amount' would lift the balance above {MaxBalance / Credits.One} credits, the most that an account holds.")
                 : null;
         }
 
-        /// <summary>What the transaction has booked, and whether its credits expire as is asked for now: to the microsecond that is kept.</summary>
-        private async Task<(TopUpKind Kind, long Amount, DateTimeOffset? ExpiresAt, bool ExpiresAsAsked)> BookedAsync(string transactionId, DateTimeOffset? expiresAt, CancellationToken ct)
+        /// <summary>What the transaction has booked, and whether it expires and was paid as is asked for now: to the microsecond that is kept.</summary>
+        private async Task<(TopUpKind Kind, long Amount, DateTimeOffset? ExpiresAt, bool TimesAsAsked)> BookedAsync(string transactionId, Command asked, CancellationToken ct)
         {
             await using var query = new NpgsqlCommand(
                 """
-                SELECT t.kind, e.amount, g.expires_at, g.expires_at IS NOT DISTINCT FROM $2
+                SELECT t.kind, e.amount, g.expires_at, g.expires_at IS NOT DISTINCT FROM $2 AND t.effective_at = coalesce($3, t.effective_at)
                 FROM billing.transactions t
                 JOIN billing.entries e ON e.transaction_id = t.id AND e.account = 'available'
                 LEFT JOIN billing.grants g ON g.transaction_id = t.id
                 WHERE t.id = $1
                 """, unit.Connection, unit.Transaction);
             query.Parameters.Add(new() { Value = transactionId });
-            query.Parameters.Add(new() { Value = (object?)expiresAt?.ToUniversalTime() ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.TimestampTz });
+            query.Parameters.Add(LedgerPostings.Instant(asked.ExpiresAt));
+            query.Parameters.Add(LedgerPostings.Instant(asked.EffectiveAt));
             await using var row = await query.ExecuteReaderAsync(ct);
             await row.ReadAsync(ct);
             return (

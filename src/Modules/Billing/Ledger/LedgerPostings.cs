@@ -25,8 +25,8 @@ internal sealed record Expiry(Posting Posting, long Amount, DateTimeOffset Expir
 internal sealed record Reversal(Posting Posting, string TenantId, string Kind, long Amount);
 
 /// <summary>
-/// Calls the ledger's SQL functions, one round trip each, in the running unit of work. A balance that falls below its threshold is told in the same
-/// transaction (<see cref="BalanceAlerts"/>).
+/// Calls the ledger's SQL functions, one round trip each: in the unit of work where one is running, else each posting is a transaction of its own. With all
+/// that it leads to it is one statement: a balance that falls below its threshold leaves word of it in the outbox (<see cref="BalanceAlerts"/>).
 /// </summary>
 internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, TimeProvider clock)
 {
@@ -46,34 +46,35 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
         await command.ExecuteNonQueryAsync(ct);
     }
 
-    public Task<Result<Posting?>> PostAsync(string tenantId, string kind, string key, object metadata, IReadOnlyList<Line> lines, CancellationToken ct) =>
+    /// <param name="effectiveAt">For the reader; the books go by when it is posted. Null: that time.</param>
+    public Task<Result<Posting?>> PostAsync(string tenantId, string kind, string key, DateTimeOffset? effectiveAt, object metadata, IReadOnlyList<Line> lines, CancellationToken ct) =>
         CallAsync(
-            tenantId, "SELECT (p).* FROM (SELECT billing.post($1, $2, $3, $4, NULL, $5, $6, $7) AS p OFFSET 0) once", ct,
-            Text(NewId(Ids.Transaction)), Text(tenantId), Text(kind), Text(key), Jsonb(metadata), Jsonb(WithIds(lines)), Amount(alerts.Threshold));
+            "SELECT (p).* FROM (SELECT billing.post($1, $2, $3, $4, $5, $6, $7, $8) AS p OFFSET 0) once", ct,
+            Text(NewId(Ids.Transaction)), Text(tenantId), Text(kind), Text(key), Instant(effectiveAt), Jsonb(metadata), Jsonb(WithIds(lines)), Amount(alerts.Threshold));
 
     /// <summary>Gives promotional credits.</summary>
     /// <param name="expiresAt">Null: never.</param>
     public Task<Result<Posting?>> GrantAsync(string tenantId, string key, object metadata, long amount, DateTimeOffset? expiresAt, CancellationToken ct) =>
         CallAsync(
-            tenantId, "SELECT (p).* FROM (SELECT billing.grant_credits($1, $2, $3, $4, $5, $6, $7) AS p OFFSET 0) once", ct,
+            "SELECT (p).* FROM (SELECT billing.grant_credits($1, $2, $3, $4, $5, $6, $7) AS p OFFSET 0) once", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(key), Jsonb(metadata), Amount(amount),
-            new() { Value = (object?)expiresAt?.ToUniversalTime() ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.TimestampTz }, NewEntryIds(2));
+            Instant(expiresAt), NewEntryIds(2));
 
     public Task<Result<Posting?>> PlaceHoldAsync(string holdId, string tenantId, string subjectId, string? assistantId, long amount, string rateCard, CancellationToken ct) =>
         CallAsync(
-            tenantId, "SELECT (p).* FROM (SELECT billing.place_hold($1, $2, $3, $4, $5, $6, $7, $8) AS p OFFSET 0) once", ct,
+            "SELECT (p).* FROM (SELECT billing.place_hold($1, $2, $3, $4, $5, $6, $7, $8) AS p OFFSET 0) once", ct,
             Text(holdId), Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Amount(amount), Text(rateCard), NewEntryIds(2), Text(assistantId));
 
     /// <summary>The posting is null when there was nothing to do.</summary>
     public Task<Result<Posting?>> ExtendHoldAsync(string tenantId, string subjectId, long atLeast, CancellationToken ct) =>
         CallAsync(
-            tenantId, "SELECT (p).* FROM (SELECT billing.extend_hold($1, $2, $3, $4, $5) AS p OFFSET 0) once", ct,
+            "SELECT (p).* FROM (SELECT billing.extend_hold($1, $2, $3, $4, $5) AS p OFFSET 0) once", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Amount(atLeast), NewEntryIds(2));
 
     /// <summary>The posting is null when the subject never had a hold.</summary>
     public Task<Result<Posting?>> SettleHoldAsync(string tenantId, string subjectId, object metadata, IReadOnlyList<Line> lines, CancellationToken ct) =>
         CallAsync(
-            tenantId, "SELECT (p).* FROM (SELECT billing.settle_hold($1, $2, $3, $4, $5, $6, $7) AS p OFFSET 0) once", ct,
+            "SELECT (p).* FROM (SELECT billing.settle_hold($1, $2, $3, $4, $5, $6, $7) AS p OFFSET 0) once", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Jsonb(metadata), Jsonb(WithIds(lines)), NewEntryIds(3), Amount(alerts.Threshold));
 
     /// <summary>Gives the subject's hold back whole. Replayed: it was over, and stays as it is. The posting is null when the subject never had one.</summary>
@@ -81,67 +82,55 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
     /// <param name="metadata">Says why.</param>
     public Task<Result<Posting?>> ReleaseHoldAsync(string tenantId, string subjectId, string status, object metadata, CancellationToken ct) =>
         CallAsync(
-            tenantId, "SELECT (p).* FROM (SELECT billing.release_hold($1, $2, $3, $4, $5, $6) AS p OFFSET 0) once", ct,
+            "SELECT (p).* FROM (SELECT billing.release_hold($1, $2, $3, $4, $5, $6) AS p OFFSET 0) once", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Text(status), Jsonb(metadata), NewEntryIds(2));
 
     /// <summary>Charges what was learnt after the subject's hold had ended. The posting is null when it never had one.</summary>
     public Task<Result<Posting?>> ChargeLateAsync(string tenantId, string subjectId, string key, IReadOnlyList<Line> lines, CancellationToken ct) =>
         CallAsync(
-            tenantId, "SELECT (p).* FROM (SELECT billing.charge_late($1, $2, $3, $4, $5, $6, $7) AS p OFFSET 0) once", ct,
+            "SELECT (p).* FROM (SELECT billing.charge_late($1, $2, $3, $4, $5, $6, $7) AS p OFFSET 0) once", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Text(key), Jsonb(WithIds(lines)), NewEntryIds(2), Amount(alerts.Threshold));
 
     /// <summary>Charges what no hold is for, once a key.</summary>
     public Task<Result<Posting?>> ChargeAsync(string tenantId, string key, object metadata, IReadOnlyList<Line> lines, CancellationToken ct) =>
         CallAsync(
-            tenantId, "SELECT (p).* FROM (SELECT billing.charge($1, $2, $3, $4, $5, $6, $7) AS p OFFSET 0) once", ct,
+            "SELECT (p).* FROM (SELECT billing.charge($1, $2, $3, $4, $5, $6, $7) AS p OFFSET 0) once", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(key), Jsonb(metadata), Jsonb(WithIds(lines)), NewEntryIds(2), Amount(alerts.Threshold));
 
     /// <summary>Takes back what is left of a grant whose time is over, as far as it is not held. Null: there was nothing to do.</summary>
     public async Task<Expiry?> ExpireAsync(string tenantId, string grant, CancellationToken ct)
     {
-        await using var command = Command(
-            "SELECT * FROM billing.expire_grant($1, $2, $3, $4, $5)",
+        await using var command = await CommandAsync(
+            "SELECT * FROM billing.expire_grant($1, $2, $3, $4, $5)", ct,
             Text(NewId(Ids.Transaction)), Text(tenantId), Text(grant), NewEntryIds(2), Amount(alerts.Threshold));
-        Expiry expiry;
-        Fall fall;
-        await using (var row = await command.ExecuteReaderAsync(ct))
+        await using var row = await command.ExecuteReaderAsync(ct);
+        if (!await row.ReadAsync(ct) || await row.IsDBNullAsync(0, ct))
         {
-            if (!await row.ReadAsync(ct) || await row.IsDBNullAsync(0, ct))
-            {
-                return null;
-            }
-
-            (expiry, fall) = (new(Read(row), row.GetInt64(8), row.GetFieldValue<DateTimeOffset>(9)), ReadFall(row, 6));
+            return null;
         }
 
-        await alerts.TellAsync(tenantId, expiry.Posting.Available + expiry.Posting.Held, fall, ct);
-        return expiry;
+        alerts.Fell(HasFallen(row, 6));
+        return new(Read(row), row.GetInt64(8), row.GetFieldValue<DateTimeOffset>(9));
     }
 
     /// <summary>How far below zero the tenant may go. Answers the limit before, and what is available; null when the tenant has no account.</summary>
     public async Task<(long Before, long Available)?> SetCreditLimitAsync(string tenantId, long limit, CancellationToken ct)
     {
-        await using var command = Command("SELECT * FROM billing.set_credit_limit($1, $2, $3)", Text(tenantId), Amount(limit), Amount(alerts.Threshold));
-        (long Before, long Available, long Held) set;
-        Fall fall;
-        await using (var row = await command.ExecuteReaderAsync(ct))
+        await using var command = await CommandAsync("SELECT * FROM billing.set_credit_limit($1, $2, $3)", ct, Text(tenantId), Amount(limit), Amount(alerts.Threshold));
+        await using var row = await command.ExecuteReaderAsync(ct);
+        if (!await row.ReadAsync(ct))
         {
-            if (!await row.ReadAsync(ct))
-            {
-                return null;
-            }
-
-            (set, fall) = ((row.GetInt64(0), row.GetInt64(1), row.GetInt64(2)), ReadFall(row, 3));
+            return null;
         }
 
-        await alerts.TellAsync(tenantId, set.Available + set.Held, fall, ct);
-        return (set.Before, set.Available);
+        alerts.Fell(HasFallen(row, 3));
+        return (row.GetInt64(0), row.GetInt64(1));
     }
 
     /// <summary>A subject's hold, with what is in it now.</summary>
     public async Task<HoldPlaced> HoldAsync(string tenantId, string subjectId, CancellationToken ct)
     {
-        await using var query = Command("SELECT id, rate_card, amount FROM billing.holds WHERE tenant_id = $1 AND subject_id = $2", Text(tenantId), Text(subjectId));
+        await using var query = await CommandAsync("SELECT id, rate_card, amount FROM billing.holds WHERE tenant_id = $1 AND subject_id = $2", ct, Text(tenantId), Text(subjectId));
         await using var row = await query.ExecuteReaderAsync(ct);
         await row.ReadAsync(ct);
         return new(row.GetString(0), row.GetString(1), row.GetInt64(2));
@@ -150,18 +139,19 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
     /// <summary>Whether the subject's hold is active.</summary>
     public async Task<bool> IsHeldAsync(string tenantId, string subjectId, CancellationToken ct)
     {
-        await using var query = Command("SELECT EXISTS (SELECT FROM billing.holds WHERE tenant_id = $1 AND subject_id = $2 AND status = 'active')", Text(tenantId), Text(subjectId));
+        await using var query = await CommandAsync("SELECT EXISTS (SELECT FROM billing.holds WHERE tenant_id = $1 AND subject_id = $2 AND status = 'active')", ct, Text(tenantId), Text(subjectId));
         return await query.ExecuteScalarAsync(ct) is true;
     }
 
     /// <summary>The lines that a charge was made of, in their order; none for a release.</summary>
     public async Task<List<ChargeLine>> ChargedAsync(string transactionId, CancellationToken ct)
     {
-        await using var query = Command(
+        await using var query = await CommandAsync(
             """
             SELECT component, quantity, unit, rate, per, rate_card, amount FROM billing.entries
             WHERE transaction_id = $1 AND account = 'platform:revenue' ORDER BY position
             """,
+            ct,
             Text(transactionId));
         var lines = new List<ChargeLine>();
         await using var row = await query.ExecuteReaderAsync(ct);
@@ -176,11 +166,9 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
     /// <summary>Takes back what a transaction moved. Replayed: it was taken back before.</summary>
     public async Task<Result<Reversal>> ReverseAsync(string transactionId, string reason, CancellationToken ct)
     {
-        await using var command = Command(
-            "SELECT * FROM billing.reverse($1, $2, $3, $4, $5)",
+        await using var command = await CommandAsync(
+            "SELECT * FROM billing.reverse($1, $2, $3, $4, $5)", ct,
             Text(NewId(Ids.Transaction)), Text(transactionId), Text(reason), NewEntryIds(LinesOfReversal), Amount(alerts.Threshold));
-        Reversal reversal;
-        Fall fall;
         try
         {
             await using var row = await command.ExecuteReaderAsync(ct);
@@ -189,7 +177,8 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
                 return BillingErrors.NoTransaction;
             }
 
-            (reversal, fall) = (new(Read(row), row.GetString(6), row.GetString(7), row.GetInt64(8)), ReadFall(row, 9));
+            alerts.Fell(HasFallen(row, 9));
+            return new Reversal(Read(row), row.GetString(6), row.GetString(7), row.GetInt64(8));
         }
         catch (PostgresException e) when (e.SqlState == NotCovered)
         {
@@ -203,16 +192,11 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
         {
             return BillingErrors.ExpiredAlready;
         }
-
-        await alerts.TellAsync(reversal.TenantId, reversal.Posting.Available + reversal.Posting.Held, fall, ct);
-        return reversal;
     }
 
-    private async Task<Result<Posting?>> CallAsync(string tenantId, string sql, CancellationToken ct, params NpgsqlParameter[] parameters)
+    private async Task<Result<Posting?>> CallAsync(string sql, CancellationToken ct, params NpgsqlParameter[] parameters)
     {
-        await using var command = Command(sql, parameters);
-        Posting posting;
-        Fall fall;
+        await using var command = await CommandAsync(sql, ct, parameters);
         try
         {
             await using var row = await command.ExecuteReaderAsync(ct);
@@ -221,7 +205,8 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
                 return (Posting?)null;
             }
 
-            (posting, fall) = (Read(row), ReadFall(row, 6));
+            alerts.Fell(HasFallen(row, 6));
+            return Read(row);
         }
         catch (PostgresException e) when (e.SqlState == NotCovered)
         {
@@ -235,14 +220,11 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
         {
             return BillingErrors.UnknownTenant;
         }
-
-        await alerts.TellAsync(tenantId, posting.Available + posting.Held, fall, ct);
-        return posting;
     }
 
-    private NpgsqlCommand Command(string sql, params NpgsqlParameter[] parameters)
+    private async Task<NpgsqlCommand> CommandAsync(string sql, CancellationToken ct, params NpgsqlParameter[] parameters)
     {
-        var command = new NpgsqlCommand(sql, unit.Connection, unit.Transaction ?? throw new InvalidOperationException("Postings need a unit of work."));
+        var command = new NpgsqlCommand(sql, await unit.OpenAsync(ct), unit.Transaction);
         command.Parameters.AddRange(parameters);
         return command;
     }
@@ -250,7 +232,7 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
     private static Posting Read(NpgsqlDataReader row) =>
         new(row.GetString(0), row.GetInt64(1), row.GetFieldValue<DateTimeOffset>(2), row.GetBoolean(3), row.GetInt64(4), row.GetInt64(5));
 
-    private static Fall ReadFall(NpgsqlDataReader row, int at) => new(row.IsDBNull(at) ? null : row.GetInt64(at), row.GetBoolean(at + 1));
+    private static bool HasFallen(NpgsqlDataReader row, int at) => !row.IsDBNull(at) || row.GetBoolean(at + 1);
 
     private List<object> WithIds(IReadOnlyList<Line> lines) => lines
         .Select(l => (object)new { id = NewId(Ids.Entry), account = l.Account, amount = l.Amount, component = l.Component, quantity = l.Quantity, unit = l.Unit, rate = l.Rate, per = l.Per, rate_card = l.RateCard })
@@ -261,6 +243,8 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
     private NpgsqlParameter NewEntryIds(int count) => new() { Value = Enumerable.Range(0, count).Select(_ => NewId(Ids.Entry)).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text };
 
     private static NpgsqlParameter Text(string? value) => new() { Value = (object?)value ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text };
+
+    public static NpgsqlParameter Instant(DateTimeOffset? value) => new() { Value = (object?)value?.ToUniversalTime() ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.TimestampTz };
 
     private static NpgsqlParameter Amount(long value) => new() { Value = value, NpgsqlDbType = NpgsqlDbType.Bigint };
 

@@ -21,8 +21,11 @@ public sealed record PlaceHold(string TenantId, string SubjectId, string? Assist
 /// <param name="Amount">Micro-credits.</param>
 public sealed record HoldPlaced(string HoldId, string RateCard, long Amount);
 
-/// <summary>Raises the subject's hold to cover the given use in all. Refused with payment_required when credits or a budget do not cover it.</summary>
-public sealed record ExtendHold(string TenantId, string SubjectId, IReadOnlyList<Measured> Expected) : ICommand<Cover>;
+/// <summary>
+/// Raises the subject's hold to cover the given use in all. Refused with payment_required when credits or a budget do not cover it. It is one statement, and
+/// asked again it changes nothing: outside of a unit of work it opens none, for every conversation asks for it every few seconds.
+/// </summary>
+public sealed record ExtendHold(string TenantId, string SubjectId, IReadOnlyList<Measured> Expected) : IRequest<Result<Cover>>;
 
 public enum Cover
 {
