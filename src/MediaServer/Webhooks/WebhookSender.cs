@@ -24,7 +24,8 @@ internal sealed partial class WebhookSender : IAsyncDisposable
 
     private readonly ConcurrentDictionary<string, Queue<Waiting>> _queues = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _connections = new(16);
-    private readonly CancellationTokenSource _stopping = new();
+    private readonly CancellationTokenSource _ending = new();       // What is queued gets a last try.
+    private readonly CancellationTokenSource _stopping = new();     // Nothing more is sent.
     private readonly MediaServerOptions _options;
     private readonly TimeProvider _clock;
     private readonly ILogger _log;
@@ -80,9 +81,13 @@ internal sealed partial class WebhookSender : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits for what is queued, as long as the settings allow, then gives up the rest.</summary>
+    /// <summary>
+    /// Tries what is queued once more, as long as the settings allow. Whoever refuses it then is not waited for: it may be the program that stops, and
+    /// listens no more.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
+        await _ending.CancelAsync();
         List<Task> open;
         lock (_gate)
         {
@@ -99,6 +104,7 @@ internal sealed partial class WebhookSender : IAsyncDisposable
         await all.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _http.Dispose();
         _connections.Dispose();
+        _ending.Dispose();
         _stopping.Dispose();
     }
 
@@ -159,13 +165,13 @@ internal sealed partial class WebhookSender : IAsyncDisposable
                     return true;
                 }
 
-                if (attempt >= RetryDelays.Length)
+                if (attempt >= RetryDelays.Length || _ending.IsCancellationRequested)
                 {
                     return false;
                 }
 
                 LogRetry(_log, webhook.Event, attempt + 1);
-                await Task.Delay(RetryDelays[attempt], _clock, _stopping.Token);
+                await Task.Delay(RetryDelays[attempt], _clock, _ending.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
             catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
             {

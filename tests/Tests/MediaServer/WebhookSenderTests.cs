@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using VoicePlatform.LiveKit.Protocol;
 using VoicePlatform.MediaServer;
@@ -68,19 +70,32 @@ internal sealed class WebhookSenderTests
     }
 
     [Test]
-    public async Task Stopping_waits_only_as_long_as_told_for_a_dead_receiver()
+    public async Task Stopping_waits_only_as_long_as_told_for_a_receiver_that_hangs()
     {
-        var options = new MediaServerOptions
-        {
-            ApiKeys = new Dictionary<string, string> { ["k"] = "secret-secret-secret-secret" },
-            WebhookUrls = [new Uri("http://127.0.0.1:9/")],
-            WebhookFlushTimeout = TimeSpan.FromMilliseconds(300),
-        };
-        var sender = new WebhookSender(options, TimeProvider.System, NullLogger.Instance);
+        using var hangs = new TcpListener(IPAddress.Loopback, 0);
+        hangs.Start();
+        var sender = new WebhookSender(Options(((IPEndPoint)hangs.LocalEndpoint).Port, TimeSpan.FromMilliseconds(300)), TimeProvider.System, NullLogger.Instance);
         sender.Enqueue("r", new WebhookEvent { Event = "e" });
         var started = TimeProvider.System.GetTimestamp();
         await sender.DisposeAsync();
-        Assert.That(TimeProvider.System.GetElapsedTime(started), Is.LessThan(TimeSpan.FromSeconds(2)));
+        Assert.That(TimeProvider.System.GetElapsedTime(started), Is.InRange(TimeSpan.FromMilliseconds(280), TimeSpan.FromSeconds(5)));
         Assert.That(sender.Dropped, Is.EqualTo(1));
     }
+
+    [Test]
+    public async Task Stopping_does_not_wait_for_a_receiver_that_refuses()
+    {
+        var sender = new WebhookSender(Options(9, TimeSpan.FromMinutes(1)), TimeProvider.System, NullLogger.Instance);
+        sender.Enqueue("r", new WebhookEvent { Event = "e" });
+        sender.Enqueue("r", new WebhookEvent { Event = "f" });
+        var started = TimeProvider.System.GetTimestamp();
+        await sender.DisposeAsync();
+        Assert.That(TimeProvider.System.GetElapsedTime(started), Is.LessThan(TimeSpan.FromSeconds(30)));
+        Assert.That(sender.Dropped, Is.EqualTo(2));
+    }
+
+    private static MediaServerOptions Options(int port, TimeSpan flush) => new()
+    {
+        ApiKeys = new Dictionary<string, string> { ["k"] = "secret-secret-secret-secret" }, WebhookUrls = [new Uri($"http://127.0.0.1:{port}/")], WebhookFlushTimeout = flush,
+    };
 }
