@@ -14,6 +14,9 @@ internal static partial class SessionLog
     [LoggerMessage(LogLevel.Error, "The room of session {SessionId} could not be looked at; it is tried again")]
     public static partial void LookFailed(ILogger logger, string sessionId, Exception exception);
 
+    [LoggerMessage(LogLevel.Information, "What was said in session {SessionId} is removed, as its assistant wanted")]
+    public static partial void Forgotten(ILogger logger, string sessionId);
+
     [LoggerMessage(LogLevel.Warning, "A LiveKit webhook was refused: {Refusal}")]
     public static partial void WebhookRefused(ILogger logger, string refusal);
 

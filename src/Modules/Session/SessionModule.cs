@@ -8,6 +8,7 @@ using VoicePlatform.Sessions.Analysis;
 using VoicePlatform.Sessions.Compat;
 using VoicePlatform.Sessions.Data;
 using VoicePlatform.Sessions.Features;
+using VoicePlatform.Sessions.Retention;
 
 namespace VoicePlatform.Sessions;
 
@@ -25,6 +26,7 @@ public static class SessionModule
         builder.Services.AddHostedService<SessionSweeper>();
         builder.Services.AddKeyedSingleton<WakeUp>(typeof(Analyst));
         builder.Services.AddHostedService<Analyst>();
+        builder.Services.AddScoped<IScheduledJob, ForgetConversations>();
 
         builder.Services.AddCors();
         builder.Services.AddOptions<CompatOptions>().Configure<IConfiguration>((o, c) => o.Read(c, builder.Environment.IsDevelopment())).ValidateOnStart();

@@ -8,14 +8,14 @@ namespace VoicePlatform.IntegrationTests.Telephony;
 internal sealed class BucketTests
 {
     [Test]
-    public async Task A_recorded_call_is_kept_in_the_bucket_and_fetched_by_a_presigned_address_and_nothing_stays_here()
+    public async Task A_recorded_call_is_kept_in_the_bucket_fetched_by_a_presigned_address_and_removed_when_its_time_is_over_and_nothing_stays_here()
     {
         await using var bucket = await FakeBucket.StartAsync();
         await using var stage = await PhoneStage.StartAsync(
             null, null,
             ("AWS_ACCESS_KEY_ID", FakeBucket.AccessKey), ("AWS_SECRET_ACCESS_KEY", "bucket-secret"), ("AWS_REGION", FakeBucket.Region),
             ("S3_BUCKET_NAME", FakeBucket.Name), ("S3_ENDPOINT", bucket.Url));
-        var id = await stage.CallAsync(new { record = true });
+        var id = await stage.CallAsync(new { record = true, assistant_overrides = new { retention_days = 1 } });
         await using (var phone = await stage.Phone.NextCallAsync(stage.Patience))
         {
             await stage.HearOutAsync(phone);
@@ -39,10 +39,16 @@ internal sealed class BucketTests
         using var unsigned = await http.GetAsync(new Uri(url.GetLeftPart(UriPartial.Path)));
         Assert.That(unsigned.StatusCode, Is.EqualTo(HttpStatusCode.Forbidden), "the address alone opens nothing");
 
-        var ready = (await stage.Tenant.GetAsync("/v1/events")).Body!["data"]!.AsArray().Single(e => e!["type"]!.GetValue<string>() == "recording.ready")!;
-        Assert.That(ready["subject_id"]!.GetValue<string>(), Is.EqualTo(id));
+        JsonNode? ready = null;
+        await stage.UntilAsync(
+            async () => (ready = (await stage.Tenant.GetAsync("/v1/events")).Body!["data"]!.AsArray().SingleOrDefault(e => e!["type"]!.GetValue<string>() == "recording.ready")) is not null,
+            "recording.ready");
+        Assert.That(ready!["subject_id"]!.GetValue<string>(), Is.EqualTo(id));
         await stage.UntilAsync(() => Task.FromResult(!LeftOf(stage, id).Any()), "nothing left under DATA_DIR", () => string.Join(", ", LeftOf(stage, id)));
         await stage.AssertMoneyAsync();
+
+        await stage.ForgetAsync(id);
+        Assert.That(bucket.Objects, Is.Empty);
     }
 
     private static IEnumerable<string> LeftOf(PhoneStage stage, string id) => Directory.EnumerateFiles(stage.Host.DataDir, $"*{id}*", SearchOption.AllDirectories);

@@ -63,6 +63,13 @@ internal sealed class FakeBucket : IAsyncDisposable
             return;
         }
 
+        if (HttpMethods.IsDelete(request.Method) && request.Headers.Authorization.ToString().StartsWith($"{Algorithm} Credential={AccessKey}/", StringComparison.Ordinal))
+        {
+            Objects.TryRemove(path, out _);
+            http.Response.StatusCode = StatusCodes.Status204NoContent;
+            return;
+        }
+
         var query = request.Query;
         var signed = HttpMethods.IsGet(request.Method) && query["X-Amz-Algorithm"] == Algorithm
             && query["X-Amz-Credential"].ToString().StartsWith(AccessKey + "/", StringComparison.Ordinal) && query["X-Amz-Credential"].ToString().Contains($"/{Region}/s3/", StringComparison.Ordinal)

@@ -106,6 +106,16 @@ internal sealed class PhoneStage : IAsyncDisposable
         return call;
     }
 
+    /// <summary>As if the time for which the call's assistant wants it kept were over, until nothing is left of its recording and its events.</summary>
+    public async Task ForgetAsync(string callId)
+    {
+        await Host.SqlAsync("UPDATE session.sessions SET forget_at = now() - interval '1 second' WHERE call_id = $1 AND forget_at IS NOT NULL", callId);
+        await Host.RunJobAsync("session.forget");
+        await UntilAsync(async () => (await Tenant.GetAsync($"/v1/calls/{callId}/recording")).Status is System.Net.HttpStatusCode.NotFound, "the end of the recording");
+        await UntilAsync(
+            async () => (await Tenant.GetAsync("/v1/events?limit=100")).Body!["data"]!.AsArray().All(e => e!["subject_id"]!.GetValue<string>() != callId), "the end of its events");
+    }
+
     public async Task UntilAsync(Func<Task<bool>> condition, string what, Func<string>? facts = null)
     {
         while (!await condition())

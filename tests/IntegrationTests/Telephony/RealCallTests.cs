@@ -12,7 +12,7 @@ internal sealed class RealCallTests
     public async Task A_callee_talks_with_the_assistant_and_record_transcript_charge_recording_and_webhook_follow()
     {
         await using var stage = await PhoneStage.StartAsync();
-        var id = await stage.CallAsync(new { record = true });
+        var id = await stage.CallAsync(new { record = true, assistant_overrides = new { retention_days = 30 } });
         await using var phone = await stage.Phone.NextCallAsync(stage.Patience);
         Assert.That((phone.From, phone.To), Is.EqualTo((PhoneStage.Number, "+15550177")));
         await stage.HearOutAsync(phone);
@@ -35,6 +35,15 @@ internal sealed class RealCallTests
         Assert.That(recording["duration_s"]!.GetValue<double>(), Is.EqualTo(call["duration_s"]!.GetValue<double>()).Within(1.5));
         var bytes = await stage.Host.Http.GetByteArrayAsync(recording["url"]!.GetValue<string>());
         Assert.That((bytes.Length, bytes[..4]), Is.EqualTo((recording["size"]!.GetValue<int>(), "OggS"u8.ToArray())));
+        await stage.AssertMoneyAsync();
+
+        await stage.ForgetAsync(id);
+        using var gone = await stage.Host.Http.GetAsync(recording["url"]!.GetValue<string>());
+        Assert.That(gone.StatusCode, Is.EqualTo(System.Net.HttpStatusCode.NotFound));
+        Assert.That(Directory.EnumerateFiles(stage.Host.DataDir, $"*{id}*", SearchOption.AllDirectories), Is.Empty);
+        Assert.That((await stage.Tenant.GetAsync($"/v1/calls/{id}/transcript")).Body!["data"]!.AsArray(), Is.Empty);
+        var left = await stage.ReadAsync(id);
+        Assert.That((Text(left, "status"), left["recording"], left["cost"]!["amount"]!.GetValue<long>()), Is.EqualTo(("completed", (JsonNode?)null, call["cost"]!["amount"]!.GetValue<long>())));
         await stage.AssertMoneyAsync();
     }
 

@@ -233,6 +233,10 @@ internal sealed class Call
         (RecordingDurationMs, RecordingSize) = ((long)duration.TotalMilliseconds, size);
         return true;
     }
+
+    /// <summary>Its file is no more: as if it had never been recorded.</summary>
+    public void RemoveRecording() =>
+        (RecordingStatus, RecordingPath, RecordingInBucket, RecordingEgressId, RecordingDurationMs, RecordingSize) = (null, null, null, null, null, null);
 }
 
 /// <summary>An outbound call as it is asked for, by whichever door.</summary>

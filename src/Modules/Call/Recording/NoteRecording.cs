@@ -8,6 +8,9 @@ internal sealed record NoteRecordingRuns(string CallId, string EgressId) : IComm
 /// <summary>The recorder is done: the tenant is told once.</summary>
 internal sealed record NoteRecordingEnded(string CallId, string Error, TimeSpan Duration, long Size) : ICommand<Done>;
 
+/// <summary>The recording's file was removed, because its time is over.</summary>
+internal sealed record NoteRecordingRemoved(string CallId) : ICommand<Done>;
+
 internal sealed class NoteRecordingRunsHandler(CallDb db) : IRequestHandler<NoteRecordingRuns, Result<Done>>
 {
     public async Task<Result<Done>> Handle(NoteRecordingRuns request, CancellationToken cancellationToken)
@@ -43,6 +46,23 @@ internal sealed class NoteRecordingEndedHandler(CallDb db, UnitOfWork unit, IMed
             new Announce(
                 call.TenantId, ready ? "recording.ready" : "recording.failed", call.Id, Json.Write(data), call.IsTest, call.WebhookUrl is { } url ? [new AlsoTo(url)] : null),
             cancellationToken);
+        return default(Done);
+    }
+}
+
+internal sealed class NoteRecordingRemovedHandler(CallDb db, UnitOfWork unit, TimeProvider clock) : IRequestHandler<NoteRecordingRemoved, Result<Done>>
+{
+    public async Task<Result<Done>> Handle(NoteRecordingRemoved request, CancellationToken cancellationToken)
+    {
+        var call = (await db.LockedAsync(request.CallId, cancellationToken))!;
+        if (call.RecordingPath is null)
+        {
+            return default(Done);
+        }
+
+        call.RemoveRecording();
+        await db.SaveChangesAsync(cancellationToken);
+        await unit.NoteAsync(call.Id, clock.GetUtcNow(), "recording.removed", "", cancellationToken);
         return default(Done);
     }
 }

@@ -60,6 +60,19 @@ internal sealed class Recordings(IOptions<CallOptions> options, IOptions<BucketO
         })
         : SignedUrl(call.Id, expiresAt);
 
+    /// <summary>Removes the file; again is harmless.</summary>
+    public async Task DeleteAsync(Call call, CancellationToken ct)
+    {
+        if (call.RecordingInBucket is true)
+        {
+            await _s3.Value.DeleteObjectAsync(bucket.Value.Name, call.RecordingPath, ct);
+        }
+        else if (call.RecordingPath is { } path && File.Exists(FileOf(path)))
+        {
+            File.Delete(FileOf(path));
+        }
+    }
+
     /// <summary>The call that a link's token speaks of; null when it is not ours, was tampered with, or is over.</summary>
     public string? CallOf(string token)
     {

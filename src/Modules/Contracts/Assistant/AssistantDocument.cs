@@ -52,7 +52,10 @@ public record AssistantDocument
     /// <summary>What is found out about a conversation when it is over; null: nothing.</summary>
     public AnalysisSettings? Analysis { get; init; }
 
-    /// <summary>Days for which transcripts and recordings are wanted, 1 to 3650; null: for good. Kept with the assistant: nothing is removed by it yet.</summary>
+    /// <summary>
+    /// Days after its end for which what was said in a conversation is kept, 1 to 3650: transcript, events, analysis and recording are removed then; times, usage
+    /// and cost stay. Null: for good.
+    /// </summary>
     public int? RetentionDays { get; init; }
 }
 

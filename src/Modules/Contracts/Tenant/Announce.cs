@@ -13,5 +13,11 @@ public sealed record Announce(string TenantId, string Type, string SubjectId, st
 /// <param name="BodyJson">Sent instead of the event where a receiver expects a shape of its own.</param>
 public sealed record AlsoTo(string Url, string? BodyJson = null);
 
+/// <summary>
+/// Removes the events of these subjects, with their deliveries, but for those about money; unless some of it is still to be delivered. Answers how many such
+/// deliveries there are: then nothing was removed.
+/// </summary>
+public sealed record RemoveEvents(string TenantId, IReadOnlyList<string> Subjects) : ICommand<long>;
+
 /// <summary>A tenant came to be. Published inside the transaction that makes it, so that its account opens with it.</summary>
 public sealed record TenantOpened(string TenantId, DateTimeOffset At) : INotification;

@@ -51,6 +51,15 @@ internal sealed class Session
     public string? Analysis { get; private init; }
     public bool IsRecorded { get; private init; }
 
+    /// <summary>Days after its end for which what was said is kept; null: for good.</summary>
+    public int? RetentionDays { get; private init; }
+
+    /// <summary>When what was said is to be removed; null: not known yet, or never.</summary>
+    public DateTimeOffset? ForgetAt { get; private set; }
+
+    /// <summary>When what was said was removed.</summary>
+    public DateTimeOffset? ForgottenAt { get; private set; }
+
     /// <summary>An agent that is not ours attends it, which reports nothing: its room is watched instead.</summary>
     public bool RunsElsewhere { get; private set; }
 
@@ -83,6 +92,7 @@ internal sealed class Session
             Metadata = start.Metadata?.GetRawText() ?? "{}",
             Overrides = start.OverridesJson,
             Analysis = AnalysisOf(assistant.Document),
+            RetentionDays = assistant.Document.RetentionDays,
             MaxDurationS = assistant.Document.Limits.MaxDurationS,
             CreatedAt = now,
             StartedAt = start.TextOnly ? now : null,
@@ -110,6 +120,7 @@ internal sealed class Session
         Phone = Json.Write(open.Phone),
         Overrides = open.OverridesJson,
         Analysis = AnalysisOf(assistant.Document),
+        RetentionDays = assistant.Document.RetentionDays,
         IsRecorded = open.IsRecorded,
     };
 
@@ -175,6 +186,9 @@ internal sealed class Session
         }
 
         (Status, EndedReason, Cost, EndedAt) = (SessionStatus.Ended, reason, cost, endedAt);
+
+        // In an attempt to reach somebody that nobody answered nothing was said; the call goes on, and keeps what it has until its conversation's time is over.
+        ForgetAt = RetentionDays is { } days && (StartedAt is not null || CallId is null) ? endedAt.AddDays(days) : null;
         return true;
     }
 

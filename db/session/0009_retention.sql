@@ -1,0 +1,8 @@
+-- For how many days what was said is kept (retention_days of the assistant, as it was when the conversation was accepted), when that is over, and when it
+-- was removed. Null: for good.
+ALTER TABLE session.sessions
+  ADD COLUMN retention_days int,
+  ADD COLUMN forget_at      timestamptz,
+  ADD COLUMN forgotten_at   timestamptz;
+CREATE INDEX sessions_to_forget ON session.sessions (forget_at, id) WHERE forget_at IS NOT NULL AND forgotten_at IS NULL;
+GRANT DELETE ON session.lines, session.events, session.analyses TO voiceplatform_app;
