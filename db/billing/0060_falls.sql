@@ -1,26 +1,25 @@
 -- What a posting leads to besides itself is kept by the statement that makes it: a balance that fell below its threshold, or to nothing, is a row here and
--- a fact in the outbox, so no posting can forget to tell it and none has to wait for the telling. Whoever tells it takes the row away: once.
+-- a fact in the outbox, so no posting can forget to tell it and none has to wait for the telling. Whoever tells it takes the tenant's rows away, in their
+-- order: each once.
 CREATE TABLE billing.falls (
-  id           uuid PRIMARY KEY DEFAULT gen_random_uuid(),
   tenant_id    text COLLATE "C" NOT NULL REFERENCES billing.heads,
+  n            bigint GENERATED ALWAYS AS IDENTITY,
+  fell_at      timestamptz NOT NULL,
   balance      bigint NOT NULL,     -- posted, in micro-credits
   credit_limit bigint NOT NULL,
   threshold    bigint,              -- the one that it fell below; null: it was below
-  exhausted    boolean NOT NULL     -- nothing is left
+  exhausted    boolean NOT NULL,    -- nothing is left
+  PRIMARY KEY (tenant_id, n)
 );
-GRANT SELECT, DELETE ON billing.falls TO voiceplatform_app;
+GRANT SELECT, UPDATE, DELETE ON billing.falls TO voiceplatform_app;       -- UPDATE: to lock them
 
 -- Behind the head's lock, when the head has its new values.
-CREATE FUNCTION billing.note_fall(p_tenant text, p_threshold bigint, p_exhausted boolean) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-  fell uuid;
-BEGIN
-  INSERT INTO billing.falls (tenant_id, balance, credit_limit, threshold, exhausted)
-  SELECT tenant_id, available + held, credit_limit, p_threshold, p_exhausted FROM billing.heads WHERE tenant_id = p_tenant
-  RETURNING id INTO fell;
+CREATE FUNCTION billing.note_fall(p_tenant text, p_threshold bigint, p_exhausted boolean) RETURNS void LANGUAGE sql AS $$
+  INSERT INTO billing.falls (tenant_id, fell_at, balance, credit_limit, threshold, exhausted)
+  SELECT tenant_id, clock_timestamp(), available + held, credit_limit, p_threshold, p_exhausted FROM billing.heads WHERE tenant_id = p_tenant;
   INSERT INTO platform.outbox (id, name, payload, occurred_at, next_attempt_at)
-  VALUES (gen_random_uuid(), 'billing.balance_fell.v1', jsonb_build_object('tenant_id', p_tenant, 'fall_id', fell), clock_timestamp(), clock_timestamp());
-END $$;
+  VALUES (gen_random_uuid(), 'billing.balance_fell.v1', jsonb_build_object('tenant_id', p_tenant), clock_timestamp(), clock_timestamp());
+$$;
 
 -- As before, and kept. What it answers says that there is something to tell.
 CREATE OR REPLACE FUNCTION billing.fall(p_tenant text, p_before bigint, p_after bigint, p_low_balance bigint) RETURNS billing.fall LANGUAGE plpgsql VOLATILE AS $$

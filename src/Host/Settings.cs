@@ -149,7 +149,7 @@ internal sealed class Settings
             builder.ConnectionStringBuilder.CommandTimeout = Given("Command Timeout") ? builder.ConnectionStringBuilder.CommandTimeout : 10;
 
             // Statements that come again are prepared; and a connection that has prepared ones keeps, when it goes back to the pool, the plans of what the
-            // database's functions ask, which are else made anew for every transaction. Behind PgBouncer: Max Auto Prepare=0.
+            // database's functions ask, which are else made anew for every transaction.
             builder.ConnectionStringBuilder.MaxAutoPrepare = Given("Max Auto Prepare") ? builder.ConnectionStringBuilder.MaxAutoPrepare : 100;
 
             // A burst waits for a connection rather than making more than the processors can work on: each is a process that plans everything anew, and while

@@ -69,6 +69,7 @@ internal static class StartUp
             return await BillingModule.ReconcileAsync(app.Services, from, until, Console.Out, CancellationToken.None) ? 0 : 1;
         }
 
+        await SharedConnections.CheckAsync(app.Services.GetRequiredService<NpgsqlDataSource>(), CancellationToken.None);
         await DatabaseRole.CheckAsync(app.Services.GetRequiredService<NpgsqlDataSource>(), settings.IsDevelopment, app.Logger, CancellationToken.None);
 
         // A library that is missing is better known now than with the first caller.

@@ -36,10 +36,16 @@ public sealed class UnitOfWork(NpgsqlDataSource source, Caller caller) : IAsyncD
     public void AfterCommit(Action action) => _afterCommit.Add(action);
 
     /// <summary>Opens the connection where it is closed; for statements by hand.</summary>
+    /// <exception cref="NpgsqlException">It was lost in the middle of the transaction: on a new one a statement would stand alone.</exception>
     public async ValueTask<NpgsqlConnection> OpenAsync(CancellationToken ct)
     {
         if (Connection.State is System.Data.ConnectionState.Closed)
         {
+            if (IsActive)
+            {
+                throw new NpgsqlException("The connection was lost in the middle of a transaction.");
+            }
+
             await Connection.OpenAsync(ct);
             _restrictedTo = null;
         }

@@ -15,7 +15,7 @@ internal static class BillingErrors
     public static readonly Error AlreadyReversed = new(ErrorKind.Conflict, "billing.already_reversed", "The transaction is reversed already.");
     public static readonly Error SpentAlready = new(ErrorKind.Conflict, "billing.reversal_not_covered", "The tenant has spent what this would take back: what is available would fall below the account's limit.");
     public static readonly Error ExpiredAlready = new(ErrorKind.Conflict, "billing.expired_already", "These credits have expired, so they were taken back.");
-    public static readonly Error ReferenceUsed = new(ErrorKind.Conflict, "billing.reference_used", "The external reference stands for other credits: of another amount or kind, or that expire at another time.");
+    public static readonly Error ReferenceUsed = new(ErrorKind.Conflict, "billing.reference_used", "The external reference stands for other credits: of another amount or kind, or that expire or were paid at another time.");
     public static readonly Error NoStatement = new(ErrorKind.NotFound, "billing.statement_not_found", "There is no such statement: a month is written as 2026-11, and has begun.");
 
     /// <param name="which">Names the budget, for people.</param>

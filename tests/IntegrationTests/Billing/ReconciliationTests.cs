@@ -52,6 +52,21 @@ internal sealed class ReconciliationTests
         await _books.AssertSoundAsync();
     }
 
+    [Test]
+    public async Task Every_difference_is_told_however_many_there_are()
+    {
+        const int Lost = 1_050;
+        await _books.Host.SqlAsync(
+            """
+            SELECT count(billing.place_hold('hldlost' || i, 'txnlost' || i, $1, 'seslost' || i, 1, 'default-2', ARRAY['enta' || i, 'entb' || i])) FROM generate_series(1, $2) i
+            """, _books.Tenant.TenantId, Lost);
+        Assert.That(await RunJobAsync(), Is.EqualTo(Lost));
+        await RunJobAsync();
+        Assert.That(await _books.Host.SqlAsync("SELECT count(*) FROM tenant.events WHERE tenant_id = $1 AND type = 'billing.difference'", _books.Tenant.TenantId), Is.EqualTo((long)Lost), "Each once.");
+        var report = await _books.AsOperatorAsync(HttpMethod.Get, "/v1/billing/reconciliation");
+        Assert.That((report.Get<long>("difference_count"), report.Body!["differences"]!.AsArray().Count), Is.EqualTo(((long)Lost, 1_000)));
+    }
+
     [TestCase("UPDATE session.sessions SET cost = cost + 1 WHERE id = '{ended}'", "cost_differs", true)]
     [TestCase("UPDATE session.sessions SET status = 'ended', ended_at = now(), cost = 0 WHERE id = '{open}'", "hold_open", false)]
     [TestCase("UPDATE session.sessions SET status = 'active', ended_at = NULL WHERE id = '{ended}'", "ended_early", true)]

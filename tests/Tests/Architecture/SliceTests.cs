@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Text.RegularExpressions;
 using MediatR;
+using VoicePlatform.SharedKernel;
 using VoicePlatform.SharedKernel.Outbox;
 
 namespace VoicePlatform.Tests.Architecture;
@@ -26,6 +27,22 @@ internal sealed partial class SliceTests
             where count != 1
             select $"{request.FullName} has {count} handlers",
             "Two handlers for a request are not reported by the mediator:");
+    }
+
+    [Test]
+    public void Whoever_posts_to_the_ledger_is_a_command()
+    {
+        // A posting outside of a unit of work commits by itself: right for the one that is all there is to do, and wrong for the fact that it belongs to.
+        string[] alone = ["ExtendHold"];
+        var posting = (from type in Types
+                       where !type.IsAbstract && type.GetConstructors().Any(c => c.GetParameters().Any(p => p.ParameterType.Name == "LedgerPostings"))
+                       from face in type.GetInterfaces()
+                       where face.IsGenericType && face.GetGenericTypeDefinition() == typeof(IRequestHandler<,>)
+                       select face.GetGenericArguments()[0]).ToList();
+        SourceTree.AssertNone(
+            posting.Count,
+            posting.Where(r => !r.IsAssignableTo(typeof(ICommand)) && !alone.Contains(r.Name)).Select(r => r.FullName!),
+            "These post to the ledger, and are no commands:");
     }
 
     [Test]

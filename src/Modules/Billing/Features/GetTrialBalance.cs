@@ -9,6 +9,9 @@ internal static class GetTrialBalance
 {
     private const int MaxDifferences = 100;
 
+    /// <summary>Every entry there is: seconds for tens of millions.</summary>
+    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(5);
+
     public static void Map(RouteGroupBuilder billing) => billing
         .MapGet("/trial-balance", async (IMediator mediator, CancellationToken ct) =>
             (await mediator.Send(new Query(), ct)).ToHttp(r => TypedResults.Json(r, Json.Options)))
@@ -51,7 +54,7 @@ internal static class GetTrialBalance
                          UNION ALL SELECT account, balance, entries FROM billing.provider_cost_balances()) s)::text,
                   (SELECT coalesce(jsonb_agg(to_jsonb(d)), '[]') FROM differences d)::text
                 """,
-                new { MaxDifferences }, cancellationToken: cancellationToken));
+                new { MaxDifferences }, commandTimeout: (int)Longest.TotalSeconds, cancellationToken: cancellationToken));
             var accounts = Json.Read<List<AccountBalance>>(found.Accounts);
             var differences = Json.Read<List<BalanceDifference>>(found.Differences);
             var total = accounts.Sum(a => a.Balance);

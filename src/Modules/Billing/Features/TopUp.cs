@@ -57,6 +57,11 @@ internal static class TopUp
     {
         public async Task<Result<Response>> Handle(Command command, CancellationToken cancellationToken)
         {
+            if (command.EffectiveAt > clock.GetUtcNow() || command.EffectiveAt < DateTimeOffset.UnixEpoch)
+            {
+                return Error.Field("effective_at", "out_of_range", "'effective_at' must be since 1970 and not in the future.");
+            }
+
             var key = $"topup:{command.ExternalReference}";
             var posted = command.Kind is TopUpKind.Promotional
                 ? await ledger.GrantAsync(
@@ -97,7 +102,6 @@ internal static class TopUp
             var now = clock.GetUtcNow();
             return command.ExpiresAt <= now ? Error.Field("expires_at", "in_the_past", "'expires_at' must be in the future.")
                 : command.ExpiresAt > now.AddYears(MaxYearsAhead) ? Error.Field("expires_at", "out_of_range", $"'expires_at' must be within {MaxYearsAhead} years.")
-                : command.EffectiveAt > now || command.EffectiveAt < DateTimeOffset.UnixEpoch ? Error.Field("effective_at", "out_of_range", "'effective_at' must be since 1970 and not in the future.")
                 : posting.Available + posting.Held > MaxBalance ? Error.Field("amount", "out_of_range", $"'amount' would lift the balance above {MaxBalance / Credits.One} credits, the most that an account holds.")
                 : null;
         }

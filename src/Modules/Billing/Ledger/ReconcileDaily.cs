@@ -3,7 +3,7 @@ using System.Diagnostics.Metrics;
 namespace VoicePlatform.Billing.Ledger;
 
 /// <summary>
-/// Reconciles the last days every night. The operator must know of a difference (a warning for each, and their number as a metric), and so must the
+/// Reconciles the last days every night. The operator must know of a difference (a warning for each of the first hundred, and their number as a metric), and so must the
 /// tenant: an event, once.
 /// </summary>
 internal sealed partial class ReconcileDaily(Reconciliation reconciliation, IMediator mediator, TimeProvider clock, ILogger<ReconcileDaily> log) : IScheduledJob
@@ -24,7 +24,8 @@ internal sealed partial class ReconcileDaily(Reconciliation reconciliation, IMed
     public async Task RunAsync(CancellationToken ct)
     {
         var now = clock.GetUtcNow();
-        var result = await reconciliation.RunAsync(now - Looked, now, ct);
+        var logged = 0;
+        var result = await reconciliation.RunAsync(now - Looked, now, ct, TellAsync);
         if (!result.IsOk)
         {
             throw new InvalidOperationException(result.Error.Code);
@@ -32,21 +33,24 @@ internal sealed partial class ReconcileDaily(Reconciliation reconciliation, IMed
 
         var report = result.Value;
         Differences.Record(report.DifferenceCount);
-        foreach (var d in report.Differences)
+        Reconciled(log, report.Conversations, report.Holds, report.DifferenceCount);
+
+        async Task TellAsync(IReadOnlyList<Difference> differences)
         {
-            var noted = await mediator.Send(new NoteDifference(d), ct);
-            if (!noted.IsOk)
+            foreach (var d in differences)
             {
-                throw new InvalidOperationException(noted.Error.Code);
+                var noted = await mediator.Send(new NoteDifference(d), ct);
+                if (!noted.IsOk)
+                {
+                    throw new InvalidOperationException(noted.Error.Code);
+                }
+
+                if (logged++ < MaxLogged)
+                {
+                    Differs(log, d.What, d.SubjectId, d.TenantId, d.Charged, d.Cost);
+                }
             }
         }
-
-        foreach (var d in report.Differences.Take(MaxLogged))
-        {
-            Differs(log, d.What, d.SubjectId, d.TenantId, d.Charged, d.Cost);
-        }
-
-        Reconciled(log, report.Conversations, report.Holds, report.DifferenceCount);
     }
 
     [LoggerMessage(LogLevel.Warning, "The ledger differs ({What}): {SubjectId} of {TenantId} was charged {Charged}, cost {Cost}")]

@@ -31,7 +31,8 @@ internal sealed class Reconciliation(UnitOfWork unit, IMediator mediator)
     private const string HoldsSql =
         "SELECT h.subject_id, h.tenant_id, CASE WHEN h.status <> 'active' THEN billing.charged(h.tenant_id, h.subject_id, h.transaction_id) END FROM billing.holds h";
 
-    public async Task<Result<ReconciliationReport>> RunAsync(DateTimeOffset from, DateTimeOffset to, CancellationToken ct)
+    /// <param name="found">Is given all differences, a page's at a time; the report lists the first thousand.</param>
+    public async Task<Result<ReconciliationReport>> RunAsync(DateTimeOffset from, DateTimeOffset to, CancellationToken ct, Func<IReadOnlyList<Difference>, Task>? found = null)
     {
         var report = new ReconciliationReport(true, from, to, 0, 0, 0, Credits.Unit, []);
         foreach (var prefix in new[] { Ids.Call, Ids.Session })
@@ -47,7 +48,7 @@ internal sealed class Reconciliation(UnitOfWork unit, IMediator mediator)
 
                 var (first, last) = (after, page.Value.Count < PageSize ? until : page.Value[^1].SubjectId);
                 var looked = await LookAsync(
-                    report, page.Value, () => ListAsync(prefix, first, last, int.MaxValue, ct), () => HoldsAsync("WHERE h.subject_id > $1 AND h.subject_id <= $2", ct, first, last));
+                    found, report, page.Value, () => ListAsync(prefix, first, last, int.MaxValue, ct), () => HoldsAsync("WHERE h.subject_id > $1 AND h.subject_id <= $2", ct, first, last));
                 if (!looked.IsOk)
                 {
                     return looked.Error;
@@ -57,23 +58,23 @@ internal sealed class Reconciliation(UnitOfWork unit, IMediator mediator)
             }
         }
 
-        return await LookAtOlderAsync(report, ct);
+        return await LookAtOlderAsync(found, report, ct);
     }
 
     /// <summary>Conversations that began before, and are over now or hold something: a call that was announced, a session that lasts.</summary>
-    private async Task<Result<ReconciliationReport>> LookAtOlderAsync(ReconciliationReport report, CancellationToken ct)
+    private async Task<Result<ReconciliationReport>> LookAtOlderAsync(Func<IReadOnlyList<Difference>, Task>? found, ReconciliationReport report, CancellationToken ct)
     {
         string[] subjects = [""];
         while ((subjects = await OlderAsync(report.From, report.To, subjects[^1], ct)).Length > 0)
         {
             var of = subjects;
-            var found = await mediator.FindChargeablesAsync(of, ct);
-            if (!found.IsOk)
+            var conversations = await mediator.FindChargeablesAsync(of, ct);
+            if (!conversations.IsOk)
             {
-                return found.Error;
+                return conversations.Error;
             }
 
-            var looked = await LookAsync(report, found.Value, () => mediator.FindChargeablesAsync(of, ct), () => HoldsAsync("WHERE h.subject_id = ANY($1)", ct, (object)of));
+            var looked = await LookAsync(found, report, conversations.Value, () => mediator.FindChargeablesAsync(of, ct), () => HoldsAsync("WHERE h.subject_id = ANY($1)", ct, (object)of));
             if (!looked.IsOk)
             {
                 return looked.Error;
@@ -88,7 +89,8 @@ internal sealed class Reconciliation(UnitOfWork unit, IMediator mediator)
     /// <summary>Adds to the report what these conversations and their holds do not agree on.</summary>
     /// <param name="conversations">As they were read first.</param>
     private static async Task<Result<ReconciliationReport>> LookAsync(
-        ReconciliationReport report, IReadOnlyList<Chargeable> conversations, Func<Task<Result<IReadOnlyList<Chargeable>>>> readAgain, Func<Task<Dictionary<string, Held>>> readHolds)
+        Func<IReadOnlyList<Difference>, Task>? found, ReconciliationReport report, IReadOnlyList<Chargeable> conversations,
+        Func<Task<Result<IReadOnlyList<Chargeable>>>> readAgain, Func<Task<Dictionary<string, Held>>> readHolds)
     {
         var holds = await readHolds();
         var differences = Compare(conversations, holds);
@@ -102,6 +104,11 @@ internal sealed class Reconciliation(UnitOfWork unit, IMediator mediator)
             }
 
             differences = [.. Compare(again.Value, await readHolds()).IntersectBy(differences.Select(d => (d.What, d.SubjectId)), d => (d.What, d.SubjectId))];
+        }
+
+        if (differences.Count > 0 && found is not null)
+        {
+            await found(differences);
         }
 
         return report with

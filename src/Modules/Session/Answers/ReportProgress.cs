@@ -23,7 +23,7 @@ internal sealed class ReportProgressHandler(IMediator mediator, ILogger<ReportPr
         }
 
         var extended = await mediator.Send(new ExtendHold(kept.Value.TenantId, kept.Value.HoldSubject, expected), cancellationToken);
-        if (extended.IsOk && extended.Value is not Cover.Over)
+        if (extended.IsOk && extended.Value is not Cover.Over && (extended.Value is not Cover.NotNeeded || kept.Value.IsTest))
         {
             return new ReportAnswer(Continuation.GoOn, extended.Value is Cover.NotNeeded ? null : kept.Value.Covered);
         }
@@ -34,7 +34,7 @@ internal sealed class ReportProgressHandler(IMediator mediator, ILogger<ReportPr
         }
 
         // Whatever refuses it: what is not held is not talked through.
-        SessionLog.NotCovered(log, request.SessionId, extended.Error?.Code ?? "its hold is over");
+        SessionLog.NotCovered(log, request.SessionId, extended.Error?.Code ?? (extended.Value is Cover.Over ? "its hold is over" : "it has no hold"));
         return new ReportAnswer(Continuation.OutOfCredits, TimeSpan.Zero);
     }
 
@@ -42,7 +42,8 @@ internal sealed class ReportProgressHandler(IMediator mediator, ILogger<ReportPr
 
     /// <param name="Expected">What the hold must cover to go on; null when the session has ended.</param>
     /// <param name="Covered">How much longer it is paid for when that is held; null: to its end.</param>
-    internal sealed record Kept(string TenantId, string HoldSubject, IReadOnlyList<Measured>? Expected, TimeSpan? Covered = null);
+    /// <param name="IsTest">It costs nothing, and holds nothing.</param>
+    internal sealed record Kept(string TenantId, string HoldSubject, IReadOnlyList<Measured>? Expected, TimeSpan? Covered = null, bool IsTest = false);
 
     internal sealed class KeepHandler(UnitOfWork unit, IMediator mediator, TimeProvider clock) : IRequestHandler<Keep, Result<Kept>>
     {
@@ -92,7 +93,7 @@ internal sealed class ReportProgressHandler(IMediator mediator, ILogger<ReportPr
             var used = await unit.UsageAsync(report.SessionId, cancellationToken);
             var longest = Session.LongestOf(row.MaxDurationS);
             return new Kept(
-                row.TenantId, row.HoldSubject, Pricing.Ahead(row.Channel, used, Pricing.Slice * (slices - 1), longest), Pricing.CoverOf(slices, longest) - elapsed);
+                row.TenantId, row.HoldSubject, Pricing.Ahead(row.Channel, used, Pricing.Slice * (slices - 1), longest), Pricing.CoverOf(slices, longest) - elapsed, row.IsTest);
         }
 
         /// <summary>Somebody else ended the conversation (a request, the sweeper) before its agent had told all that it used.</summary>

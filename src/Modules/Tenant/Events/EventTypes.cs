@@ -51,9 +51,9 @@ internal static class EventTypes
         new(KeyExpiring, "An API key expires within seven days.", "key",
             """{"key_id":"key01k0z5t7u6v5w4x3y2z1a0b9cd","name":"CRM","expires_at":"2026-03-08T09:00:00.000Z"}"""),
         new("balance.low", "The tenant's balance has fallen below its threshold; told once until it has been above again.", "tenant",
-            """{"balance":9876540,"credit_limit":0,"threshold":10000000,"unit":"micro_credit"}"""),
+            """{"balance":9876540,"credit_limit":0,"threshold":10000000,"unit":"micro_credit","fell_at":"2026-03-01T09:01:37.000Z"}"""),
         new("balance.exhausted", "Nothing is left to spend; told once until there is something again.", "tenant",
-            """{"balance":0,"credit_limit":0,"unit":"micro_credit"}"""),
+            """{"balance":0,"credit_limit":0,"unit":"micro_credit","fell_at":"2026-03-01T09:01:37.000Z"}"""),
         new("balance.credits_expired", "Promotional credits that were not used in time were taken back.", "tenant",
             """{"amount":4000000,"expires_at":"2026-03-01T09:00:00.000Z","granted_by":"txn01k0z5r8s7t6v5w4x3y2z1a0bc","transaction_id":"txn01k0z5v9w8x7y6z5a4b3c2d1ef","balance":21000000,"unit":"micro_credit"}"""),
     ];

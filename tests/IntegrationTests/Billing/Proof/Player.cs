@@ -47,6 +47,13 @@ internal static class Player
 
     private static async Task<Ending> TryAsync(BareLedger ledger, Operation operation, Func<int, Task> stop)
     {
+        // As a conversation asks for it: without a unit of work, in a transaction of its own by being one statement.
+        if (operation is { Steps: [{ Asks: Asks.Extend } alone], StopsAfter: null })
+        {
+            var extended = await ledger.SendAsync(new ExtendHold(alone.Tenant, alone.Name, Scenario.Use(alone.Amount)));
+            return new(extended.Error?.Code, extended.IsOk ? [new Told()] : []);
+        }
+
         List<Told> told = [];
         var result = await ledger.TogetherAsync(async scope =>
         {
