@@ -29,6 +29,9 @@ internal static class Pricing
     private const int OutputTokensASlice = 600;
     private const int MessagesAhead = 5;
 
+    /// <summary>The part of a slice's use that must be left in the hold until the next report, as <see cref="Lead"/> is of its time.</summary>
+    private const double LeadShare = 1 / 3.0;
+
     /// <param name="longest">The conversation can last no longer: no time is held beyond it.</param>
     public static IReadOnlyList<Measured> FirstHold(Channel channel, TimeSpan longest) => Ahead(channel, [], channel.TextOnly ? TimeSpan.Zero : Slice * (FirstSlices - 1), longest);
 
@@ -40,7 +43,12 @@ internal static class Pricing
     public static TimeSpan? CoverOf(double slices, TimeSpan longest) => Slice * slices < longest ? Slice * slices : null;
 
     /// <summary>What was used, and one slice more, as far as it can come.</summary>
-    public static IReadOnlyList<Measured> Ahead(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed, TimeSpan longest)
+    public static IReadOnlyList<Measured> Ahead(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed, TimeSpan longest) => Ahead(channel, used, elapsed, longest, 1);
+
+    /// <summary>The least that a hold must cover: the slice's time, and of its use what may come until the next report. A hold with less is raised by a slice.</summary>
+    public static IReadOnlyList<Measured> Least(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed, TimeSpan longest) => Ahead(channel, used, elapsed, longest, LeadShare);
+
+    private static IReadOnlyList<Measured> Ahead(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed, TimeSpan longest, double share)
     {
         // What comes is held at the full price, whosever key it will be used by.
         var sum = Used(channel, used, elapsed).ToDictionary(m => (m.Component, m.OwnKey));
@@ -62,7 +70,7 @@ internal static class Pricing
 
         return [.. sum.Values.Select(m => m.Unit == "second" ? m with { Quantity = Math.Min(m.Quantity, (long)longest.TotalSeconds) } : m)];
 
-        void Raise(string component, string unit, long by) => RaiseBy(new(component, unit, by));
+        void Raise(string component, string unit, long by) => RaiseBy(new(component, unit, (long)Math.Ceiling(by * share)));
 
         void RaiseBy(Measured more) =>
             sum[(more.Component, more.OwnKey)] = more with { Quantity = more.Quantity + (sum.TryGetValue((more.Component, more.OwnKey), out var m) ? m.Quantity : 0) };

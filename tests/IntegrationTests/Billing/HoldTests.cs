@@ -38,6 +38,20 @@ internal sealed class HoldTests
     }
 
     [Test]
+    public async Task A_hold_with_enough_in_it_is_not_raised()
+    {
+        await _ledger.SendAsync(new PlaceHold(Tenant, "ses1", null, BareLedger.Messages(5)));
+        Assert.That((await _ledger.SendAsync(new ExtendHold(Tenant, "ses1", BareLedger.Messages(9), BareLedger.Messages(5)))).Value, Is.EqualTo(Cover.Held));
+        Assert.That(await HeldAsync(), Is.EqualTo(50_000));
+        Assert.That((await _ledger.SendAsync(new ExtendHold(Tenant, "ses1", BareLedger.Messages(9), BareLedger.Messages(6)))).Value, Is.EqualTo(Cover.Held));
+        Assert.That(await HeldAsync(), Is.EqualTo(90_000), "As far as was expected.");
+        Assert.That((await _ledger.SendAsync(new ExtendHold(Tenant, "ses1", BareLedger.Messages(8), BareLedger.Messages(99)))).Value, Is.EqualTo(Cover.Held));
+        Assert.That(await HeldAsync(), Is.EqualTo(90_000), "Never lowered.");
+
+        Task<long> HeldAsync() => _ledger.ScalarAsync<long>("SELECT amount FROM billing.holds");
+    }
+
+    [Test]
     public async Task A_use_that_costs_more_than_a_posting_carries_is_refused_and_nothing_is_held()
     {
         var refused = await _ledger.SendAsync(new PlaceHold(Tenant, "ses1", null, BareLedger.Messages(long.MaxValue)));

@@ -18,7 +18,13 @@ internal sealed class ExtendHoldHandler(LedgerPostings ledger, RateCards cards) 
             return expected.Error;
         }
 
-        var posted = await ledger.ExtendHoldAsync(request.TenantId, request.SubjectId, expected.Value.Amount, cancellationToken);
+        var needed = request.Needed is null ? expected : card.Cost(request.Needed);
+        if (!needed.IsOk)
+        {
+            return needed.Error;
+        }
+
+        var posted = await ledger.ExtendHoldAsync(request.TenantId, request.SubjectId, expected.Value.Amount, needed.Value.Amount, cancellationToken);
         return !posted.IsOk ? posted.Error
             : posted.Value is not null || await ledger.IsHeldAsync(request.TenantId, request.SubjectId, cancellationToken) ? Cover.Held
             : Cover.Over;

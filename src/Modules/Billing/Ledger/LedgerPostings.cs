@@ -65,11 +65,11 @@ internal sealed class LedgerPostings(UnitOfWork unit, BalanceAlerts alerts, Time
             "SELECT (p).* FROM (SELECT billing.place_hold($1, $2, $3, $4, $5, $6, $7, $8) AS p OFFSET 0) once", ct,
             Text(holdId), Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Amount(amount), Text(rateCard), NewEntryIds(2), Text(assistantId));
 
-    /// <summary>The posting is null when there was nothing to do.</summary>
-    public Task<Result<Posting?>> ExtendHoldAsync(string tenantId, string subjectId, long atLeast, CancellationToken ct) =>
+    /// <summary>Raises the hold to <paramref name="atLeast"/> when it is below <paramref name="needed"/>. The posting is null when there was nothing to do.</summary>
+    public Task<Result<Posting?>> ExtendHoldAsync(string tenantId, string subjectId, long atLeast, long needed, CancellationToken ct) =>
         CallAsync(
-            "SELECT (p).* FROM (SELECT billing.extend_hold($1, $2, $3, $4, $5) AS p OFFSET 0) once", ct,
-            Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Amount(atLeast), NewEntryIds(2));
+            "SELECT (p).* FROM (SELECT billing.extend_hold($1, $2, $3, $4, $5, $6) AS p OFFSET 0) once", ct,
+            Text(NewId(Ids.Transaction)), Text(tenantId), Text(subjectId), Amount(atLeast), NewEntryIds(2), Amount(needed));
 
     /// <summary>The posting is null when the subject never had a hold.</summary>
     public Task<Result<Posting?>> SettleHoldAsync(string tenantId, string subjectId, object metadata, IReadOnlyList<Line> lines, CancellationToken ct) =>

@@ -25,7 +25,8 @@ public sealed record HoldPlaced(string HoldId, string RateCard, long Amount);
 /// Raises the subject's hold to cover the given use in all. Refused with payment_required when credits or a budget do not cover it. It is one statement, and
 /// asked again it changes nothing: outside of a unit of work it opens none, for every conversation asks for it every few seconds.
 /// </summary>
-public sealed record ExtendHold(string TenantId, string SubjectId, IReadOnlyList<Measured> Expected) : IRequest<Result<Cover>>;
+/// <param name="Needed">Where this much is held nothing is raised, so that a hold grows by slices; null: as expected.</param>
+public sealed record ExtendHold(string TenantId, string SubjectId, IReadOnlyList<Measured> Expected, IReadOnlyList<Measured>? Needed = null) : IRequest<Result<Cover>>;
 
 public enum Cover
 {

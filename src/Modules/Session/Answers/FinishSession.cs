@@ -32,6 +32,7 @@ internal sealed class FinishSessionHandler(
         var endedAt = session.EndsAt(request.Reason, request.EndedAt, clock.GetUtcNow());
         var elapsed = session.StartedAt is { } startedAt ? endedAt - startedAt : TimeSpan.Zero;
         var usage = await unit.UsageAsync(session.Id, cancellationToken);
+        var lines = await unit.LinesAsync(session.Id, cancellationToken);
 
         // A telephone call that nobody answered keeps its hold: whether it is tried again is the call's to decide.
         var charge = session is { CallId: not null, StartedAt: null }
@@ -48,7 +49,6 @@ internal sealed class FinishSessionHandler(
 
         session.End(request.Reason, charge.Value.Cost, endedAt);
         await db.SaveChangesAsync(cancellationToken);
-        var lines = await unit.LinesAsync(session.Id, cancellationToken);
         if (session.CallId is { } callId)
         {
             await mediator.Publish(

@@ -22,7 +22,7 @@ internal sealed class ReportProgressHandler(IMediator mediator, ILogger<ReportPr
             return new ReportAnswer(Continuation.Ended);
         }
 
-        var extended = await mediator.Send(new ExtendHold(kept.Value.TenantId, kept.Value.HoldSubject, expected), cancellationToken);
+        var extended = await mediator.Send(new ExtendHold(kept.Value.TenantId, kept.Value.HoldSubject, expected, kept.Value.Needed), cancellationToken);
         if (extended.IsOk && extended.Value is not Cover.Over && (extended.Value is not Cover.NotNeeded || kept.Value.IsTest))
         {
             return new ReportAnswer(Continuation.GoOn, extended.Value is Cover.NotNeeded ? null : kept.Value.Covered);
@@ -41,9 +41,10 @@ internal sealed class ReportProgressHandler(IMediator mediator, ILogger<ReportPr
     internal sealed record Keep(ReportProgress Report) : ICommand<Kept>;
 
     /// <param name="Expected">What the hold must cover to go on; null when the session has ended.</param>
+    /// <param name="Needed">With less than this the hold is raised.</param>
     /// <param name="Covered">How much longer it is paid for when that is held; null: to its end.</param>
     /// <param name="IsTest">It costs nothing, and holds nothing.</param>
-    internal sealed record Kept(string TenantId, string HoldSubject, IReadOnlyList<Measured>? Expected, TimeSpan? Covered = null, bool IsTest = false);
+    internal sealed record Kept(string TenantId, string HoldSubject, IReadOnlyList<Measured>? Expected, IReadOnlyList<Measured>? Needed = null, TimeSpan? Covered = null, bool IsTest = false);
 
     internal sealed class KeepHandler(UnitOfWork unit, IMediator mediator, TimeProvider clock) : IRequestHandler<Keep, Result<Kept>>
     {
@@ -87,13 +88,15 @@ internal sealed class ReportProgressHandler(IMediator mediator, ILogger<ReportPr
                 await mediator.Publish((INotification)new PhoneSessionStarted(report.SessionId, callId, row.StartedAt ?? at), cancellationToken);
             }
 
-            // Whole slices, so that the hold is raised once a slice and not with every report.
+            // Whole slices, of time and of use, so that the hold is raised once a slice and not with every report.
             var elapsed = at - (row.StartedAt ?? at);
             var slices = Math.Ceiling((elapsed + Pricing.Lead) / Pricing.Slice);
             var used = await unit.UsageAsync(report.SessionId, cancellationToken);
             var longest = Session.LongestOf(row.MaxDurationS);
+            var past = Pricing.Slice * (slices - 1);
             return new Kept(
-                row.TenantId, row.HoldSubject, Pricing.Ahead(row.Channel, used, Pricing.Slice * (slices - 1), longest), Pricing.CoverOf(slices, longest) - elapsed, row.IsTest);
+                row.TenantId, row.HoldSubject, Pricing.Ahead(row.Channel, used, past, longest), Pricing.Least(row.Channel, used, past, longest),
+                Pricing.CoverOf(slices, longest) - elapsed, row.IsTest);
         }
 
         /// <summary>Somebody else ended the conversation (a request, the sweeper) before its agent had told all that it used.</summary>

@@ -87,18 +87,6 @@ internal static class SendMessage
                 return session.Status is SessionStatus.Ended ? SessionErrors.AlreadyEnded : session.TextOnly ? SessionErrors.Busy : SessionErrors.IsVoice;
             }
 
-            var used = await unit.UsageAsync(session.Id, cancellationToken);
-            var covered = await mediator.Send(new ExtendHold(session.TenantId, session.HoldSubject, Pricing.Ahead(session.Channel, used, TimeSpan.Zero, session.Longest)), cancellationToken);
-            if (!covered.IsOk)
-            {
-                return covered.Error;
-            }
-
-            if (covered.Value is Cover.Over)
-            {
-                return SessionErrors.NotCovered;
-            }
-
             var assistant = await mediator.Send(new FindAssistant(session.TenantId, session.AssistantId, session.AssistantVersion, session.Overrides, session.IsTest), cancellationToken);
             if (!assistant.IsOk)
             {
@@ -118,6 +106,19 @@ internal static class SendMessage
             var lines = await unit.LinesAsync(session.Id, cancellationToken);
             var (seq, turn) = lines.Count == 0 ? (1, 1) : (lines[^1].Seq + 1, lines[^1].Turn + 1);
             await unit.AppendAsync(session.Id, [new(seq, turn, Speaker.User, request.Text, now, now, false)], [], [], [], cancellationToken);
+
+            // The last of it, because it locks the tenant's account.
+            var used = await unit.UsageAsync(session.Id, cancellationToken);
+            var covered = await mediator.Send(new ExtendHold(session.TenantId, session.HoldSubject, Pricing.Ahead(session.Channel, used, TimeSpan.Zero, session.Longest)), cancellationToken);
+            if (!covered.IsOk)
+            {
+                return covered.Error;
+            }
+
+            if (covered.Value is Cover.Over)
+            {
+                return SessionErrors.NotCovered;
+            }
 
             var values = Placeholders.Values(assistant.Value.Document, session.Variables, session.Metadata);
             return new OpenTurn(
