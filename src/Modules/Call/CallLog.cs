@@ -26,6 +26,9 @@ internal static partial class CallLog
     [LoggerMessage(LogLevel.Warning, "The recorder of call {CallId} did not start: {Cause}")]
     public static partial void RecorderFailed(ILogger logger, string callId, string cause);
 
+    [LoggerMessage(LogLevel.Error, "The recording of call {CallId}, whose time is over, could not be removed; it is tried again")]
+    public static partial void RecordingNotRemoved(ILogger logger, string callId, Exception exception);
+
     [LoggerMessage(LogLevel.Warning, "What became of the recording of call {CallId} is not known yet")]
     public static partial void RecordingUnknown(ILogger logger, string callId, Exception exception);
 }

@@ -26,6 +26,7 @@ public static class CallModule
         builder.Services.AddHostedService<Dialler>();
         builder.Services.AddHostedService<CallSweeper>();
         builder.Services.AddHostedService<RecordingSweeper>();
+        builder.Services.AddScoped<IScheduledJob, RemoveRecordings>();
         return builder;
     }
 

@@ -29,8 +29,8 @@ internal static class Pricing
     private const int OutputTokensASlice = 600;
     private const int MessagesAhead = 5;
 
-    /// <summary>The part of a slice's use that must be left in the hold until the next report, as <see cref="Lead"/> is of its time.</summary>
-    private const double LeadShare = 1 / 3.0;
+    /// <summary>Of a slice's use: when less than one is left the hold is raised to this, so that not every report raises it.</summary>
+    private const double RaisedTo = 5 / 3.0;
 
     /// <param name="longest">The conversation can last no longer: no time is held beyond it.</param>
     public static IReadOnlyList<Measured> FirstHold(Channel channel, TimeSpan longest) => Ahead(channel, [], channel.TextOnly ? TimeSpan.Zero : Slice * (FirstSlices - 1), longest);
@@ -45,8 +45,8 @@ internal static class Pricing
     /// <summary>What was used, and one slice more, as far as it can come.</summary>
     public static IReadOnlyList<Measured> Ahead(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed, TimeSpan longest) => Ahead(channel, used, elapsed, longest, 1);
 
-    /// <summary>The least that a hold must cover: the slice's time, and of its use what may come until the next report. A hold with less is raised by a slice.</summary>
-    public static IReadOnlyList<Measured> Least(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed, TimeSpan longest) => Ahead(channel, used, elapsed, longest, LeadShare);
+    /// <summary>As <see cref="Ahead(Channel, IEnumerable{StoredUsage}, TimeSpan, TimeSpan)"/>, and what saves the next reports from asking for more.</summary>
+    public static IReadOnlyList<Measured> Raised(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed, TimeSpan longest) => Ahead(channel, used, elapsed, longest, RaisedTo);
 
     private static IReadOnlyList<Measured> Ahead(Channel channel, IEnumerable<StoredUsage> used, TimeSpan elapsed, TimeSpan longest, double share)
     {

@@ -111,9 +111,16 @@ internal sealed class PhoneStage : IAsyncDisposable
     {
         await Host.SqlAsync("UPDATE session.sessions SET forget_at = now() - interval '1 second' WHERE call_id = $1 AND forget_at IS NOT NULL", callId);
         await Host.RunJobAsync("session.forget");
+        await UntilAsync(async () => await Host.SqlAsync("SELECT recording_unwanted_at IS NOT NULL FROM call.calls WHERE id = $1", callId) is true, "the word that its recording is to go");
+        await Host.RunJobAsync("call.remove-recordings");
         await UntilAsync(async () => (await Tenant.GetAsync($"/v1/calls/{callId}/recording")).Status is System.Net.HttpStatusCode.NotFound, "the end of the recording");
         await UntilAsync(
-            async () => (await Tenant.GetAsync("/v1/events?limit=100")).Body!["data"]!.AsArray().All(e => e!["subject_id"]!.GetValue<string>() != callId), "the end of its events");
+            async () =>
+            {
+                await Host.RunJobAsync("session.forget");      // What was on its way has arrived since.
+                return (await Tenant.GetAsync("/v1/events?limit=100")).Body!["data"]!.AsArray().All(e => e!["subject_id"]!.GetValue<string>() != callId);
+            },
+            "the end of its events");
     }
 
     public async Task UntilAsync(Func<Task<bool>> condition, string what, Func<string>? facts = null)

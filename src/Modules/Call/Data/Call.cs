@@ -80,6 +80,9 @@ internal sealed class Call
     public long? RecordingDurationMs { get; private set; }
     public long? RecordingSize { get; private set; }
 
+    /// <summary>Since when its file is to be removed; null: it is wanted.</summary>
+    public DateTimeOffset? RecordingUnwantedAt { get; private set; }
+
     public bool IsOver => EndedAt is not null;
 
     public RetryRule RetryRule => Json.Read<RetryRule>(Retry);
@@ -236,7 +239,7 @@ internal sealed class Call
 
     /// <summary>Its file is no more: as if it had never been recorded.</summary>
     public void RemoveRecording() =>
-        (RecordingStatus, RecordingPath, RecordingInBucket, RecordingEgressId, RecordingDurationMs, RecordingSize) = (null, null, null, null, null, null);
+        (RecordingStatus, RecordingPath, RecordingInBucket, RecordingEgressId, RecordingDurationMs, RecordingSize, RecordingUnwantedAt) = (null, null, null, null, null, null, null);
 }
 
 /// <summary>An outbound call as it is asked for, by whichever door.</summary>

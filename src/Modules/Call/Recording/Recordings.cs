@@ -20,14 +20,12 @@ internal sealed class Recordings(IOptions<CallOptions> options, IOptions<BucketO
     private static readonly TimeSpan EventLink = TimeSpan.FromDays(7);
     private const string Purpose = "recording link";
 
-    private readonly Lazy<AmazonS3Client> _s3 = new(() => new AmazonS3Client(
-        new BasicAWSCredentials(bucket.Value.AccessKey, bucket.Value.Secret),
-        new AmazonS3Config
-        {
-            AuthenticationRegion = bucket.Value.Region,
-            ServiceURL = bucket.Value.PublicEndpoint ?? $"https://s3.{bucket.Value.Region}.amazonaws.com",
-            ForcePathStyle = bucket.Value.PublicEndpoint is not null,
-        }));
+    /// <summary>How long a store may take to remove a file.</summary>
+    private static readonly TimeSpan StorePatience = TimeSpan.FromSeconds(15);
+
+    // Links are for whoever is outside, who may reach the store by another name than we do.
+    private readonly Lazy<AmazonS3Client> _links = new(() => ClientOf(bucket.Value, bucket.Value.PublicEndpoint));
+    private readonly Lazy<AmazonS3Client> _store = new(() => ClientOf(bucket.Value, bucket.Value.Endpoint));
 
     public void Plan(Call call) => call.PlanRecording($"recordings/{call.TenantId}/{call.Id}.ogg", bucket.Value.IsSet);
 
@@ -53,23 +51,34 @@ internal sealed class Recordings(IOptions<CallOptions> options, IOptions<BucketO
 
     /// <summary>An address by which anybody who has it can fetch the recording until <paramref name="expiresAt"/>.</summary>
     public async Task<string> SignedLinkAsync(Call call, DateTimeOffset expiresAt) => call.RecordingInBucket is true
-        ? await _s3.Value.GetPreSignedURLAsync(new GetPreSignedUrlRequest
+        ? await _links.Value.GetPreSignedURLAsync(new GetPreSignedUrlRequest
         {
             BucketName = bucket.Value.Name, Key = call.RecordingPath, Expires = expiresAt.UtcDateTime,
             Protocol = bucket.Value.PublicEndpoint?.StartsWith("http://", StringComparison.Ordinal) is true ? Protocol.HTTP : Protocol.HTTPS,
         })
         : SignedUrl(call.Id, expiresAt);
 
-    /// <summary>Removes the file; again is harmless.</summary>
+    /// <summary>
+    /// Removes the file, with what a recorder that failed to store it has left here; again is harmless.
+    /// </summary>
+    /// <exception cref="FileNotFoundException">It should be under DATA_DIR, and is not: another host may have it.</exception>
     public async Task DeleteAsync(Call call, CancellationToken ct)
     {
+        var file = FileOf(call.RecordingPath!);
         if (call.RecordingInBucket is true)
         {
-            await _s3.Value.DeleteObjectAsync(bucket.Value.Name, call.RecordingPath, ct);
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
+            patience.CancelAfter(StorePatience);
+            await _store.Value.DeleteObjectAsync(bucket.Value.Name, call.RecordingPath, patience.Token);
         }
-        else if (call.RecordingPath is { } path && File.Exists(FileOf(path)))
+        else if (call is { RecordingStatus: RecordingStatus.Ready, RecordingSize: > 0 } && !File.Exists(file))
         {
-            File.Delete(FileOf(path));
+            throw new FileNotFoundException("The recording is not under this host's DATA_DIR.");
+        }
+
+        foreach (var left in new[] { file, $"{file}.egress" }.Where(File.Exists))
+        {
+            File.Delete(left);
         }
     }
 
@@ -94,11 +103,18 @@ internal sealed class Recordings(IOptions<CallOptions> options, IOptions<BucketO
 
     public void Dispose()
     {
-        if (_s3.IsValueCreated)
+        foreach (var client in new[] { _links, _store }.Where(c => c.IsValueCreated))
         {
-            _s3.Value.Dispose();
+            client.Value.Dispose();
         }
     }
+
+    private static AmazonS3Client ClientOf(BucketOptions bucket, string? endpoint) => new(
+        new BasicAWSCredentials(bucket.AccessKey, bucket.Secret),
+        new AmazonS3Config
+        {
+            AuthenticationRegion = bucket.Region, ServiceURL = endpoint ?? $"https://s3.{bucket.Region}.amazonaws.com", ForcePathStyle = endpoint is not null, MaxErrorRetry = 0,
+        });
 
     private string SignedUrl(string callId, DateTimeOffset expiresAt) =>
         $"{options.Value.PublicUrl}/recordings/{Base64Url.EncodeToString(box.Seal($"{callId}|{expiresAt.ToUnixTimeSeconds()}", Purpose))}";

@@ -161,10 +161,9 @@ public sealed record SessionEnded(string SessionId, string TenantId, string Room
     public static string Name => "session.ended.v1";
 }
 
-/// <summary>What was said in a conversation is removed, because its time is over. Whoever keeps more of it (a recording, events) removes that too.</summary>
-/// <param name="CallId">The telephone call that carried it; null in a browser or in writing.</param>
-public sealed record ConversationForgotten(string TenantId, string SessionId, string? CallId) : IIntegrationEvent
+/// <summary>What was said in a telephone conversation is removed, because its time is over: so is its recording to be.</summary>
+public sealed record PhoneSessionForgotten(string SessionId, string CallId) : IIntegrationEvent
 {
-    public static string Name => "session.forgotten.v1";
+    public static string Name => "session.phone_forgotten.v1";
 }
 

@@ -11,7 +11,10 @@ internal sealed class AskForAnalysisHandler(SessionDb db, UnitOfWork unit, IMedi
 {
     public async Task<Result<ConversationAnalysis>> Handle(AskForAnalysis request, CancellationToken cancellationToken)
     {
-        var session = await db.Sessions.AsNoTracking().SingleOrDefaultAsync(s => s.Id == request.SessionId && s.TenantId == request.TenantId, cancellationToken);
+        // Nobody removes what was said meanwhile.
+        var session = await db.Sessions
+            .FromSql($"SELECT * FROM session.sessions WHERE id = {request.SessionId} AND tenant_id = {request.TenantId} FOR UPDATE")
+            .AsNoTracking().SingleOrDefaultAsync(cancellationToken);
         if (session is not { Status: SessionStatus.Ended })
         {
             return session is null ? SessionErrors.NotFound : SessionErrors.NotEnded;

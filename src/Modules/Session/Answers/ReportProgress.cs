@@ -79,6 +79,11 @@ internal sealed class ReportProgressHandler(IMediator mediator, ILogger<ReportPr
             unit.AfterCommit(() => report.Turns.ToList().ForEach(SessionMetrics.Turn));
             if (row.Status == "ended")
             {
+                if (report.Lines.Count + report.Notes.Count > 0)
+                {
+                    await KeepAsLongAsWantedAsync(report.SessionId, cancellationToken);
+                }
+
                 var charged = await ChargeLateAsync(report.SessionId, row, before, discarded, cancellationToken);
                 return charged.IsOk ? new Kept(row.TenantId, row.HoldSubject, null) : charged.Error;
             }
@@ -95,9 +100,16 @@ internal sealed class ReportProgressHandler(IMediator mediator, ILogger<ReportPr
             var longest = Session.LongestOf(row.MaxDurationS);
             var past = Pricing.Slice * (slices - 1);
             return new Kept(
-                row.TenantId, row.HoldSubject, Pricing.Ahead(row.Channel, used, past, longest), Pricing.Least(row.Channel, used, past, longest),
+                row.TenantId, row.HoldSubject, Pricing.Raised(row.Channel, used, past, longest), Pricing.Ahead(row.Channel, used, past, longest),
                 Pricing.CoverOf(slices, longest) - elapsed, row.IsTest);
         }
+
+        /// <summary>What is told after the end is removed when its time comes too, also where that has been.</summary>
+        private Task KeepAsLongAsWantedAsync(string sessionId, CancellationToken ct) => unit.Connection.ExecuteAsync(new(
+            """
+            UPDATE session.sessions SET forget_at = coalesce(forget_at, ended_at + make_interval(days => retention_days)), cleared_at = NULL
+            WHERE id = @sessionId AND retention_days IS NOT NULL
+            """, new { sessionId }, unit.Transaction, cancellationToken: ct));
 
         /// <summary>Somebody else ended the conversation (a request, the sweeper) before its agent had told all that it used.</summary>
         private async Task<Result<Done>> ChargeLateAsync(string sessionId, SessionRow row, List<StoredUsage> before, List<StoredUsage> discarded, CancellationToken ct)

@@ -115,7 +115,7 @@ internal static class SendMessage
                 return covered.Error;
             }
 
-            if (covered.Value is Cover.Over)
+            if (covered.Value is Cover.Over || (covered.Value is Cover.NotNeeded && !session.IsTest))
             {
                 return SessionErrors.NotCovered;
             }

@@ -44,7 +44,7 @@ internal sealed class LedgerProofTests
     [TestCase("billing.post", "tenant_id = p_tenant FOR UPDATE", "tenant_id = p_tenant")]
     [TestCase("billing.settle_hold", "greatest(head.available + head.credit_limit, 0)", "greatest(head.available, 0)")]
     [TestCase("billing.settle_hold", "h.status <> 'active'", "false")]
-    [TestCase("billing.extend_hold", "SET amount = p_at_least", "SET amount = amount")]
+    [TestCase("billing.extend_hold", "SET amount = target", "SET amount = amount")]
     [TestCase("billing.expire_grant", "billing.kept_for_holds(g, head.held)", "0")]
     [TestCase("billing.draw", "ORDER BY expires_at, transaction_id", "ORDER BY transaction_id")]
     [TestCase("billing.charge_late", "greatest(head.available + head.credit_limit, 0)", "cost")]
