@@ -126,7 +126,7 @@ internal sealed class StatementTests
         // As if the sum took long: it is kept only when the table is let go.
         var closing = books.TextAsync($"/v1/billing/statements/{LastMonth}");
         await books.UntilSomebodyWaitsAsync(connection);
-        await books.TopUpAsync(1).WaitAsync(TimeSpan.FromSeconds(5));
+        await books.TopUpAsync(1).WaitAsync(TimeSpan.FromSeconds(30));
         Assert.That(closing.IsCompleted, Is.False);
         await slow.CommitAsync();
         Assert.That(JsonNode.Parse(await closing)!["closing"]!["posted"]!.GetValue<long>(), Is.EqualTo(10_000_000), "And it is none of that month.");

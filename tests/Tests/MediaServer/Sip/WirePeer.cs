@@ -8,7 +8,7 @@ namespace VoicePlatform.Tests.MediaServer.Sip;
 /// <summary>A bare UDP socket that says what a test wants said, however wrong, and shows what came back.</summary>
 internal sealed class WirePeer : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
     private readonly byte[] _buffer = new byte[65_536];
