@@ -345,6 +345,7 @@ internal sealed class ToolTests
     }
 
     [Test]
+    [RealTime]
     public async Task Mcp_servers_are_opened_beside_each_other_and_up_to_eight()
     {
         var ids = new List<string>();

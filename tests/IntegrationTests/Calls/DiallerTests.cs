@@ -9,6 +9,7 @@ internal sealed class DiallerTests
     private static readonly TimeSpan Lease = TimeSpan.FromSeconds(40);
 
     [Test]
+    [RealTime]
     public async Task One_tenants_many_calls_hold_up_anothers_first_by_less_than_a_second()
     {
         await using var bench = await PhoneBench.StartAsync(("CALLS_MAX_CONCURRENT_PER_TENANT", "5"), ("BILLING_SIGNUP_CREDITS", "100000"));
@@ -46,6 +47,7 @@ internal sealed class DiallerTests
     }
 
     [Test]
+    [RealTime]
     public async Task A_trunk_begins_calls_no_faster_than_it_may()
     {
         await using var bench = await PhoneBench.StartAsync();
