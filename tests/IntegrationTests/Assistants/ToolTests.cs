@@ -131,11 +131,12 @@ internal sealed class ToolTests
     [Test]
     public async Task A_server_that_fails_is_slow_or_redirects_is_an_outcome_and_no_end()
     {
-        var tool = (await _tenant.PostAsync("/v1/tools", Webhook(null, timeoutS: 1))).Get<string>("id");
+        var tool = (await _tenant.PostAsync("/v1/tools", Webhook(null))).Get<string>("id");
+        var impatient = (await _tenant.PostAsync("/v1/tools", Webhook(null, timeoutS: 1))).Get<string>("id");
         _server.Tool = http => { http.Response.StatusCode = 500; return http.Response.WriteAsync("broken"); };
         Assert.That((await UseAsync(tool, "order")).Answer, Does.Contain("answered 500. broken"));
         _server.Tool = http => Task.Delay(TimeSpan.FromSeconds(20), TimeProvider.System, http.RequestAborted);
-        Assert.That((await UseAsync(tool, "order")).Answer, Does.Contain("no answer within 1 s"));
+        Assert.That((await UseAsync(impatient, "order")).Answer, Does.Contain("no answer within 1 s"));
         _server.Tool = http => { http.Response.Redirect("http://169.254.169.254/latest/meta-data"); return Task.CompletedTask; };
         Assert.That((await UseAsync(tool, "order")).Answer, Does.Contain("may reach"));
         var moved = 0;
@@ -345,6 +346,7 @@ internal sealed class ToolTests
     }
 
     [Test]
+    [RealTime]
     public async Task Mcp_servers_are_opened_beside_each_other_and_up_to_eight()
     {
         var ids = new List<string>();

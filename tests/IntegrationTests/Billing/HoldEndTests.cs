@@ -89,7 +89,7 @@ internal sealed class HoldEndTests
         Assert.That(
             async () => (await _books.Tenant.GetAsync("/v1/events?type=billing.difference")).Body!["data"]!.AsArray()
                 .Select(e => (e!["data"]!["what"]!.GetValue<string>(), e["data"]!["subject_id"]!.GetValue<string>())),
-            Is.EqualTo(new[] { ("hold_expired", hold["subject_id"]!.GetValue<string>()) }).After(5000, 50), "Told once.");
+            Is.EqualTo(new[] { ("hold_expired", hold["subject_id"]!.GetValue<string>()) }).After(20_000, 50), "Told once.");
 
         var released = await ReleaseAsync();
         Assert.That((released.Status, released.Get<string>("status")), Is.EqualTo((HttpStatusCode.OK, "expired")), "It is what was wanted.");

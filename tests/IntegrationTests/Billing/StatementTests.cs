@@ -9,10 +9,13 @@ namespace VoicePlatform.IntegrationTests.Billing;
 /// <summary>What finance takes away: statements and the export.</summary>
 internal sealed class StatementTests
 {
-    private static readonly string ThisMonth = TimeProvider.System.GetUtcNow().ToString("yyyy-MM", CultureInfo.InvariantCulture);
-    private static readonly string LastMonth = TimeProvider.System.GetUtcNow().AddDays(-TimeProvider.System.GetUtcNow().Day).ToString("yyyy-MM", CultureInfo.InvariantCulture);
-
     private Books _books = null!;
+
+    private static DateTimeOffset Now => TimeProvider.System.GetUtcNow();
+
+    private static string ThisMonth => Month(Now);
+
+    private static string LastMonth => Month(new DateTimeOffset(Now.Year, Now.Month, 1, 0, 0, 0, TimeSpan.Zero).AddDays(-1));
 
     [SetUp]
     public async Task SetUpAsync()
@@ -126,7 +129,7 @@ internal sealed class StatementTests
         // As if the sum took long: it is kept only when the table is let go.
         var closing = books.TextAsync($"/v1/billing/statements/{LastMonth}");
         await books.UntilSomebodyWaitsAsync(connection);
-        await books.TopUpAsync(1).WaitAsync(TimeSpan.FromSeconds(5));
+        await books.TopUpAsync(1).WaitAsync(TimeSpan.FromSeconds(30));
         Assert.That(closing.IsCompleted, Is.False);
         await slow.CommitAsync();
         Assert.That(JsonNode.Parse(await closing)!["closing"]!["posted"]!.GetValue<long>(), Is.EqualTo(10_000_000), "And it is none of that month.");
@@ -239,6 +242,8 @@ internal sealed class StatementTests
         command.Parameters.Add(new() { Value = _books.Tenant.TenantId });
         return (T)(await command.ExecuteScalarAsync())!;
     }
+
+    private static string Month(DateTimeOffset time) => time.ToString("yyyy-MM", CultureInfo.InvariantCulture);
 
     private static long Amount(JsonArray movements, string kind, string? component) =>
         movements.Single(m => m!["kind"]!.GetValue<string>() == kind && m["component"]?.GetValue<string>() == component)!["amount"]!.GetValue<long>();

@@ -66,7 +66,7 @@ internal sealed class LiveCallTests
         await _bench.Tenant.PostAsync("/v1/webhooks", new { url = receiver.Url, event_types = new[] { "recording.ready" } });
         var id = await _bench.CallAsync(new { record = true });
         var call = await _bench.UntilAsync(id, "in_progress");
-        Assert.That(() => _bench.LiveKit.Recorded.Count, Is.EqualTo(1).After(5000, 50));
+        Assert.That(() => _bench.LiveKit.Recorded.Count, Is.EqualTo(1).After(20_000, 50));
         var request = _bench.LiveKit.Recorded.Single();
         Assert.That((request.RoomName, request.AudioOnly, request.FileOutputs[0].FileType, request.FileOutputs[0].Filepath),
             Is.EqualTo((call["room_name"]!.GetValue<string>(), true, EncodedFileType.Ogg, $"recordings/{_bench.Tenant.TenantId}/{id}.ogg")));
@@ -95,7 +95,7 @@ internal sealed class LiveCallTests
 
         var ready = await receiver.NextAsync();
         Assert.That(ready.Json["data"]!["recording"]!["duration_s"]!.GetValue<double>(), Is.EqualTo(4.2));
-        Assert.That(async () => await _bench.EventsAsync(id, "recording.ready"), Has.Count.EqualTo(1).After(2000, 50));
+        Assert.That(async () => await _bench.EventsAsync(id, "recording.ready"), Has.Count.EqualTo(1).After(20_000, 50));
 
         var answer = await _bench.Tenant.GetAsync($"/v1/calls/{id}/recording");
         Assert.That((answer.Get<double>("duration_s"), answer.Get<long>("size")), Is.EqualTo((4.2, 5000L)));
@@ -136,7 +136,7 @@ internal sealed class LiveCallTests
         {
             var id = await _bench.CallAsync(new { record = true });
             var call = await _bench.UntilAsync(id, "in_progress");
-            Assert.That(async () => await _bench.CountAsync($"SELECT count(*) FROM call.calls WHERE id = '{id}' AND recording_status = 'active'"), Is.EqualTo(1).After(5000, 50));
+            Assert.That(async () => await _bench.CountAsync($"SELECT count(*) FROM call.calls WHERE id = '{id}' AND recording_status = 'active'"), Is.EqualTo(1).After(20_000, 50));
             await _bench.TalkAsync(call["session_id"]!.GetValue<string>());
             return await _bench.UntilAsync(id, "completed");
         }

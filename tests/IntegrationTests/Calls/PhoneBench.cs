@@ -58,7 +58,7 @@ internal sealed class PhoneBench : IAsyncDisposable
         });
         Assert.That(made.Status, Is.EqualTo(HttpStatusCode.Created), made.Body?.ToJsonString());
         var id = made.Get<string>("id");
-        Assert.That(async () => (await tenant.GetAsync($"/v1/trunks/{id}")).Body!["sync"]!["status"]!.GetValue<string>(), Is.EqualTo("synced").After(5000, 50));
+        Assert.That(async () => (await tenant.GetAsync($"/v1/trunks/{id}")).Body!["sync"]!["status"]!.GetValue<string>(), Is.EqualTo("synced").After(20_000, 50));
         return id;
     }
 

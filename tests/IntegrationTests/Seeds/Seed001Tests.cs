@@ -227,7 +227,7 @@ internal sealed class Seed001Tests
         await using var bench = await PhoneBench.StartAsync();
         var trunk = (await bench.Tenant.PostAsync("/v1/trunks", new { name = "In", direction = "inbound", allowed_addresses = new[] { "127.0.0.0/8" } })).Get<string>("id");
         await bench.Tenant.PostAsync("/v1/numbers", new { number = "+15550200", trunk_id = trunk, assistant_id = bench.Assistant });
-        Assert.That(async () => (await bench.Tenant.GetAsync($"/v1/trunks/{trunk}")).Body!["sync"]!["status"]!.GetValue<string>(), Is.EqualTo("synced").After(5000, 50));
+        Assert.That(async () => (await bench.Tenant.GetAsync($"/v1/trunks/{trunk}")).Body!["sync"]!["status"]!.GetValue<string>(), Is.EqualTo("synced").After(20_000, 50));
         var ring = PhoneBench.Ring("call-x1", bench.LiveKit.InboundTrunks.Keys.Single(), "+15550200");
 
         Assert.That(await FakeLiveKit.TellAsync(bench.Host, ring, "/telephony/livekit-webhook", new ApiKey(FakeLiveKit.Key.Id, "another secret than the one of the server")), Is.EqualTo(HttpStatusCode.Unauthorized));
@@ -235,7 +235,7 @@ internal sealed class Seed001Tests
 
         var told = await Task.WhenAll(FakeLiveKit.TellAsync(bench.Host, ring, "/telephony/livekit-webhook"), FakeLiveKit.TellAsync(bench.Host, ring, "/telephony/livekit-webhook"));
         Assert.That(told, Is.All.EqualTo(HttpStatusCode.OK));
-        Assert.That(() => bench.LiveKit.Dispatched.Count, Is.EqualTo(1).After(5000, 50));
+        Assert.That(() => bench.LiveKit.Dispatched.Count, Is.EqualTo(1).After(20_000, 50));
         Assert.That((await bench.Tenant.GetAsync("/v1/calls")).Body!["data"]!.AsArray(), Has.Count.EqualTo(1));
         Assert.That(bench.LiveKit.Dispatched, Has.Count.EqualTo(1));
     }
@@ -271,7 +271,7 @@ internal sealed class Seed001Tests
         }
 
         var tenant = await host.CompatTenantAsync();
-        Assert.That(async () => (await tenant.GetAsync("/v1/sessions")).Body!["data"]![0]!["ended_reason"]?.GetValue<string>(), Is.EqualTo("requested").After(5000, 50));
+        Assert.That(async () => (await tenant.GetAsync("/v1/sessions")).Body!["data"]![0]!["ended_reason"]?.GetValue<string>(), Is.EqualTo("requested").After(20_000, 50));
         Assert.That((await tenant.BalanceAsync()).Held, Is.Zero);
     }
 

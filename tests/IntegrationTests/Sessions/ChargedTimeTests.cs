@@ -79,7 +79,7 @@ internal sealed class ChargedTimeTests
     {
         var (session, _) = await SpeakingAsync();
         await LastSeenAsync("100 seconds", "90 seconds");
-        var hungUpAt = TimeProvider.System.GetUtcNow().AddSeconds(-60);
+        var hungUpAt = (await _bench.Tenant.GetAsync($"/v1/sessions/{session}")).Body!["started_at"]!.GetValue<DateTimeOffset>().AddSeconds(40);
 
         await _bench.SendAsync(new ReportProgress(session, [new(1, 1, Speaker.User, "Bye.", hungUpAt, hungUpAt, false)], [], [], [], CallerPresent: true) { At = hungUpAt });
         Assert.That((await _bench.SendAsync(new FinishSession(session, EndReasons.CallerLeft) { EndedAt = hungUpAt })).IsOk);
@@ -99,9 +99,10 @@ internal sealed class ChargedTimeTests
     public async Task A_conversation_in_text_ends_when_that_is_noticed()
     {
         var session = await _bench.Tenant.StartTextSessionAsync(_bench.Assistant);
+        var since = TimeProvider.System.GetTimestamp();
         await LastSeenAsync("20 minutes", "10 minutes");
         await _bench.Tenant.PostAsync($"/v1/sessions/{session}/end");
-        Assert.That(await LastedAsync(session), Is.EqualTo(20 * 60).Within(2));
+        Assert.That(await LastedAsync(session), Is.InRange((20 * 60) - 0.1, (20 * 60) + 0.1 + TimeProvider.System.GetElapsedTime(since).TotalSeconds));
     }
 
     /// <summary>A call that somebody answered.</summary>
@@ -146,7 +147,7 @@ internal sealed class ChargedTimeTests
         Assert.That(call["duration_s"]!.GetValue<double>(), Is.InRange(AMinute.From, AMinute.To), call.ToJsonString());
         Assert.That(call["billable_s"]!.GetValue<long>(), Is.InRange(60, 66));
         Assert.That(await SecondsChargedAsync(id), Is.EqualTo(call["billable_s"]!.GetValue<long>()));
-        Assert.That(() => _bench.EventsAsync(id, "call.completed"), Has.Count.EqualTo(1).After(5_000, 50));
+        Assert.That(() => _bench.EventsAsync(id, "call.completed"), Has.Count.EqualTo(1).After(20_000, 50));
         var told = (JsonNode)(await _bench.EventsAsync(id, "call.completed")).Single()["data"]!;
         Assert.That((told["ended_at"]!.GetValue<DateTimeOffset>() - told["answered_at"]!.GetValue<DateTimeOffset>()).TotalSeconds, Is.InRange(AMinute.From, AMinute.To));
         Assert.That((await _bench.Tenant.BalanceAsync()).Held, Is.Zero);

@@ -35,7 +35,7 @@ internal sealed class StartSessionTests
         Assert.That(dispatches.Single().AgentName, Is.EqualTo("voice-agent"));
 
         Assert.That((await tenant.PostAsync($"/v1/sessions/{answer.Get<string>("id")}/end")).Get<string>("ended_reason"), Is.EqualTo("requested"));
-        Assert.That(async () => await livekit.Rooms.ListAsync([room], CancellationToken.None), Is.Empty.After(5000, 100));
+        Assert.That(async () => await livekit.Rooms.ListAsync([room], CancellationToken.None), Is.Empty.After(20_000, 100));
         Assert.That((await tenant.BalanceAsync()).Held, Is.Zero);
     }
 

@@ -82,7 +82,7 @@ internal sealed class TextSessionTests
         Assert.That(transactions.Count(t => t!["kind"]!.GetValue<string>() == "charge"), Is.EqualTo(1));
         Assert.That(
             async () => (await _tenant.GetAsync("/v1/events")).Body!["data"]!.AsArray().Count(e => e!["subject_id"]!.GetValue<string>() == session),
-            Is.EqualTo(1).After(5000, 100));
+            Is.EqualTo(1).After(20_000, 100));
     }
 
     [Test]

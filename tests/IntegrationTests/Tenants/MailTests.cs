@@ -14,7 +14,7 @@ internal sealed class MailTests
         Assert.That((mail.From, mail.To, mail.User), Is.EqualTo(("noreply@example.com", "test@example.com", "postman:secret")));
         Assert.That(mail.Text, Does.Contain("API key").And.Contain(tenant.Key[^4..]));
         Assert.That(mail.Text, Does.Not.Contain(tenant.Key[4..20]));
-        Assert.That(async () => await host.SqlAsync("SELECT count(*) FROM tenant.mails"), Is.Zero.After(5000, 20));
+        Assert.That(async () => await host.SqlAsync("SELECT count(*) FROM tenant.mails"), Is.Zero.After(20_000, 20));
     }
 
     [Test]
@@ -34,9 +34,11 @@ internal sealed class MailTests
         await using var smtp = new FakeSmtp { Refusals = int.MaxValue };
         await using var host = await TestHost.StartAsync(smtp.Settings);
         await host.SignUpAsync();
-        Assert.That(async () => await host.SqlAsync("SELECT count(*) FROM tenant.mails WHERE attempts = 1"), Is.EqualTo(1L).After(10_000, 20));
+
+        // Tried and put off: while it is under way, its next attempt is two minutes away.
+        Assert.That(async () => await host.SqlAsync("SELECT count(*) FROM tenant.mails WHERE attempts = 1 AND next_attempt_at < now() + interval '1 minute'"), Is.EqualTo(1L).After(20_000, 20));
         await host.SqlAsync("UPDATE tenant.mails SET next_attempt_at = now(), created_at = now() - interval '25 hours'");
-        Assert.That(async () => await host.SqlAsync("SELECT count(*) FROM tenant.mails"), Is.Zero.After(15_000, 100));
+        Assert.That(async () => await host.SqlAsync("SELECT count(*) FROM tenant.mails"), Is.Zero.After(40_000, 100));
     }
 
     [Test]

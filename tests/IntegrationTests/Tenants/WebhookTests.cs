@@ -31,7 +31,7 @@ internal sealed class WebhookTests
         Assert.That(second.IsSignedWith(webhook.Get<string>("secret")), Is.True);
 
         var path = $"/v1/webhooks/{webhook.Get<string>("id")}/deliveries";
-        Assert.That(async () => (await _tenant.GetAsync(path)).Body!["data"]![0]!["status"]!.GetValue<string>(), Is.EqualTo("delivered").After(3000, 50));
+        Assert.That(async () => (await _tenant.GetAsync(path)).Body!["data"]![0]!["status"]!.GetValue<string>(), Is.EqualTo("delivered").After(20_000, 50));
         var log = (await _tenant.GetAsync(path)).Body!["data"]![0]!["log"]!.AsArray();
         Assert.That(log.Select(a => a!["status_code"]!.GetValue<int>()), Is.EqualTo(new[] { 500, 200 }));
     }
@@ -76,7 +76,7 @@ internal sealed class WebhookTests
             await EndASessionAsync();
         }
 
-        Assert.That(async () => (await _tenant.GetAsync("/v1/events")).Body!["data"]!.AsArray().Count, Is.EqualTo(5).After(5000, 50));
+        Assert.That(async () => (await _tenant.GetAsync("/v1/events")).Body!["data"]!.AsArray().Count, Is.EqualTo(5).After(20_000, 50));
         var all = (await _tenant.GetAsync("/v1/events")).Body!["data"]!.AsArray().Select(e => e!["id"]!.GetValue<string>()).ToList();
         var read = new List<string>();
         var cursor = 0L;
@@ -118,7 +118,7 @@ internal sealed class WebhookTests
 
         string? Error() => tenant.GetAsync($"/v1/webhooks/{webhook.Get<string>("id")}/deliveries").GetAwaiter().GetResult().Body!["data"]!.AsArray()
             .SelectMany(d => d!["log"]!.AsArray()).FirstOrDefault()?["error"]?.GetValue<string>();
-        Assert.That(Error, Does.Contain("may reach").After(5000, 100));
+        Assert.That(Error, Does.Contain("may reach").After(20_000, 100));
         Assert.That(receiver.IsEmpty, Is.True);
     }
 

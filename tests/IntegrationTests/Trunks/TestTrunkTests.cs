@@ -79,7 +79,7 @@ internal sealed class TestTrunkTests
     private async Task<(bool Ok, List<Look> Checks)> TestAsync(string address, string transport, object? auth)
     {
         var trunk = (await _bench.Tenant.PostAsync("/v1/trunks", new { name = "T", address, transport, numbers = new[] { PhoneBench.From }, auth })).Get<string>("id");
-        Assert.That(async () => (await _bench.Tenant.GetAsync($"/v1/trunks/{trunk}")).Body!["sync"]!["status"]!.GetValue<string>(), Is.EqualTo("synced").After(5000, 50));
+        Assert.That(async () => (await _bench.Tenant.GetAsync($"/v1/trunks/{trunk}")).Body!["sync"]!["status"]!.GetValue<string>(), Is.EqualTo("synced").After(20_000, 50));
         var answer = await _bench.Tenant.PostAsync($"/v1/trunks/{trunk}/test");
         Assert.That(answer.Status, Is.EqualTo(HttpStatusCode.OK), answer.Body?.ToJsonString());
         return (answer.Get<bool>("ok"), answer.Body!["checks"]!.AsArray()

@@ -13,6 +13,7 @@ namespace VoicePlatform.Tests.Agent;
 /// <summary>A conversation with scripted ears, mind and voice on the test's clock; only the engine is real.</summary>
 internal sealed class ScriptedCall : IAsyncDisposable
 {
+    private const int Rounds = 5;
     private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(20);
 
     private readonly CancellationTokenSource _hungUp = new();
@@ -122,8 +123,13 @@ internal sealed class ScriptedCall : IAsyncDisposable
 
     private async Task StepAsync()
     {
-        // What the last step set in motion runs on the thread pool: a moment of real time lets it.
+        // What the last step set in motion runs on the thread pool: a moment of real time lets it, and where others keep the pool busy, that it comes round some times more.
         await Task.Delay(TimeSpan.FromMilliseconds(2), TimeProvider.System);
+        for (var i = 0; i < Rounds; i++)
+        {
+            await Task.Factory.StartNew(() => { }, CancellationToken.None, TaskCreationOptions.PreferFairness, TaskScheduler.Default);
+        }
+
         Time.Advance(Step);
     }
 

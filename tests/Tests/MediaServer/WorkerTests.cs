@@ -87,7 +87,7 @@ internal sealed class WorkerTests
     [Test]
     public async Task A_worker_that_does_not_answer_loses_the_job_to_the_next()
     {
-        await using var server = await TestServer.StartAsync(o => o with { AvailabilityTimeout = TimeSpan.FromMilliseconds(200) });
+        await using var server = await TestServer.StartAsync(o => o with { AvailabilityTimeout = TimeSpan.FromSeconds(2) });
         await using var mute = await WorkerClient.RegisterAsync(server, "a");
         await DispatchAsync(server, "r", "a", "");
         await mute.NextAsync(Message.Availability);

@@ -26,6 +26,15 @@ internal sealed class ManualTime(DateTimeOffset? start = null) : TimeProvider
         return timer;
     }
 
+    /// <summary>Whether something is set to happen in exactly so long.</summary>
+    public bool IsSet(TimeSpan after)
+    {
+        lock (_lock)
+        {
+            return _timers.Exists(t => t.DueAt == _now + after);
+        }
+    }
+
     public void Advance(TimeSpan by)
     {
         var until = GetUtcNow() + by;

@@ -71,13 +71,13 @@ internal sealed class CallTests
     [Test]
     public async Task A_connection_is_kept_open_while_a_call_uses_it_and_closed_when_idle()
     {
-        var options = TestAgent.Quick with { IdleTimeout = TimeSpan.FromMilliseconds(500), KeepAlive = TimeSpan.FromMilliseconds(200) };
+        var options = TestAgent.Quick with { IdleTimeout = TimeSpan.FromSeconds(3), KeepAlive = TimeSpan.FromMilliseconds(300) };
         await using var alice = TestAgent.Start(options: options);
         await using var bob = TestAgent.Start(options: options);
         var call = alice.Call(bob.Uri(transport: SipTransport.Tcp));
         await call.Outcome;
 
-        await Task.Delay(TimeSpan.FromSeconds(2.2), TimeProvider.System);
+        await Task.Delay(TimeSpan.FromSeconds(5), TimeProvider.System);
         Assert.That((alice.Agent.Kept.Connections, bob.Agent.Kept.Connections), Is.EqualTo((1, 1)));
 
         await call.HangUpAsync();
@@ -166,7 +166,7 @@ internal sealed class CallTests
             "fails" => throw new InvalidOperationException("as it should"),
             "hangs" => Task.Delay(TimeSpan.FromSeconds(3), TimeProvider.System, CancellationToken.None),
             _ => Task.CompletedTask,
-        }, TestAgent.Quick with { AnswerTimeout = TimeSpan.FromMilliseconds(100), StopTimeout = TimeSpan.FromMilliseconds(100) });
+        }, TestAgent.Quick with { AnswerTimeout = TimeSpan.FromSeconds(1), StopTimeout = TimeSpan.FromMilliseconds(100) });
 
         foreach (var (user, status) in new[] { ("leaves", 480), ("fails", 500), ("hangs", 480) })
         {

@@ -6,18 +6,18 @@ namespace VoicePlatform.Tests.MediaServer.Sip;
 [TestFixture]
 internal sealed class SessionTimerTests
 {
-    private static readonly UserAgentOptions OneSecond = TestAgent.Quick with { SessionExpires = TimeSpan.FromSeconds(1), MinSessionExpires = TimeSpan.FromSeconds(1) };
+    private static readonly UserAgentOptions FourSeconds = TestAgent.Quick with { SessionExpires = TimeSpan.FromSeconds(4), MinSessionExpires = TimeSpan.FromSeconds(1) };
 
     [Test]
     public async Task A_session_both_sides_keep_up_lasts()
     {
-        await using var alice = TestAgent.Start(options: OneSecond);
-        await using var bob = TestAgent.Start(options: OneSecond);
+        await using var alice = TestAgent.Start(options: FourSeconds);
+        await using var bob = TestAgent.Start(options: FourSeconds);
         var call = alice.Call(bob.Uri());
         await call.Outcome;
         var before = bob.Agent.Counters.Messages;
 
-        await Task.Delay(TimeSpan.FromSeconds(2.2), TimeProvider.System);
+        await Task.Delay(TimeSpan.FromSeconds(8.8), TimeProvider.System);
 
         Assert.That(call.Ended.IsCancellationRequested, Is.False);
         Assert.That(bob.Agent.Counters.Messages + alice.Agent.Counters.Messages - before, Is.GreaterThanOrEqualTo(6));
@@ -27,19 +27,19 @@ internal sealed class SessionTimerTests
     [Test]
     public async Task A_peer_without_update_is_refreshed_by_the_same_offer_again()
     {
-        await using var alice = TestAgent.Start(options: OneSecond);
+        await using var alice = TestAgent.Start(options: FourSeconds);
         using var peer = new WirePeer();
         var call = alice.Call(peer.Uri);
         var invite = await peer.RequestAsync("INVITE");
-        Assert.That((invite.Headers["Session-Expires"], invite.Headers["Supported"]), Is.EqualTo(("1", "timer")));
-        peer.Reply(invite, 200, "peer", TestAgent.Answer, ("Session-Expires", "1;refresher=uac"), ("Allow", "INVITE, ACK, BYE"));
+        Assert.That((invite.Headers["Session-Expires"], invite.Headers["Supported"]), Is.EqualTo(("4", "timer")));
+        peer.Reply(invite, 200, "peer", TestAgent.Answer, ("Session-Expires", "4;refresher=uac"), ("Allow", "INVITE, ACK, BYE"));
         await peer.RequestAsync("ACK");
 
         var refresh = await CallerRulesTests.NextInviteAsync(peer, invite);
-        peer.Reply(refresh, 200, "peer", TestAgent.Answer, ("Session-Expires", "1;refresher=uac"));
+        peer.Reply(refresh, 200, "peer", TestAgent.Answer, ("Session-Expires", "4;refresher=uac"));
         await peer.RequestAsync("ACK");
 
-        Assert.That((refresh.Body, refresh.Headers["Session-Expires"], refresh.To!.Tag), Is.EqualTo((TestAgent.Offer, "1;refresher=uac", "peer")));
+        Assert.That((refresh.Body, refresh.Headers["Session-Expires"], refresh.To!.Tag), Is.EqualTo((TestAgent.Offer, "4;refresher=uac", "peer")));
         await CallerRulesTests.NextInviteAsync(peer, refresh);
         Assert.That(call.Ended.IsCancellationRequested, Is.False);
     }
@@ -47,11 +47,11 @@ internal sealed class SessionTimerTests
     [Test]
     public async Task A_peer_that_stops_refreshing_is_hung_up_on_before_the_end()
     {
-        await using var alice = TestAgent.Start(options: OneSecond);
+        await using var alice = TestAgent.Start(options: FourSeconds);
         using var peer = new WirePeer();
         var observer = new RecordingObserver();
         _ = alice.Call(peer.Uri, observer);
-        peer.Reply(await peer.RequestAsync("INVITE"), 200, "peer", TestAgent.Answer, ("Session-Expires", "1;refresher=uas"));
+        peer.Reply(await peer.RequestAsync("INVITE"), 200, "peer", TestAgent.Answer, ("Session-Expires", "4;refresher=uas"));
         await peer.RequestAsync("ACK");
 
         peer.Reply(await peer.RequestAsync("BYE"), 200);
@@ -63,11 +63,11 @@ internal sealed class SessionTimerTests
     [Test]
     public async Task A_refresh_that_meets_481_ends_the_call()
     {
-        await using var alice = TestAgent.Start(options: OneSecond);
+        await using var alice = TestAgent.Start(options: FourSeconds);
         using var peer = new WirePeer();
         var observer = new RecordingObserver();
         _ = alice.Call(peer.Uri, observer);
-        peer.Reply(await peer.RequestAsync("INVITE"), 200, "peer", TestAgent.Answer, ("Session-Expires", "1;refresher=uac"), ("Allow", "INVITE, UPDATE"));
+        peer.Reply(await peer.RequestAsync("INVITE"), 200, "peer", TestAgent.Answer, ("Session-Expires", "4;refresher=uac"), ("Allow", "INVITE, UPDATE"));
         await peer.RequestAsync("ACK");
 
         peer.Reply(await peer.RequestAsync("UPDATE"), 481);

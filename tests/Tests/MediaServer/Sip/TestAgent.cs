@@ -81,7 +81,7 @@ internal sealed class TestAgent : IAsyncDisposable, IIncomingCalls
 
     public static async Task EventuallyAsync(Func<bool> isSo, string what)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5), TimeProvider.System);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20), TimeProvider.System);
         while (!isSo())
         {
             if (patience.IsCancellationRequested)

@@ -8,7 +8,7 @@ namespace VoicePlatform.Tests.MediaServer.Sip;
 /// <summary>A bare UDP socket that says what a test wants said, however wrong, and shows what came back.</summary>
 internal sealed class WirePeer : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
     private readonly byte[] _buffer = new byte[65_536];
@@ -58,11 +58,12 @@ internal sealed class WirePeer : IDisposable
     }
 
     /// <summary>The next response that is not 100.</summary>
-    public async Task<SipResponse> ResponseAsync()
+    /// <param name="branch">Of the request that it answers; what else comes, such as copies of an earlier answer, is passed over. Null: of any.</param>
+    public async Task<SipResponse> ResponseAsync(string? branch = null)
     {
         while (true)
         {
-            if (await ReceiveAsync() is SipResponse { Status: > 100 } response)
+            if (await ReceiveAsync() is SipResponse { Status: > 100 } response && (branch is null || response.TopVia!.Branch == branch))
             {
                 return response;
             }
@@ -86,6 +87,22 @@ internal sealed class WirePeer : IDisposable
         {
             return messages;
         }
+    }
+
+    /// <summary>Passes over what is still on its way; whether it ends with nothing coming for so long.</summary>
+    /// <param name="within">Longer than what is on its way may take, and shorter than what would end by itself.</param>
+    public async Task<bool> FallsSilentAsync(TimeSpan silence, TimeSpan within)
+    {
+        var started = TimeProvider.System.GetTimestamp();
+        while ((await CollectAsync(silence)).Count > 0)
+        {
+            if (TimeProvider.System.GetElapsedTime(started) > within)
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     /// <summary>Answers to where the last message came from.</summary>

@@ -33,7 +33,7 @@ internal sealed class SippCaptureTests : IPhoneObserver, IPcmSink
             await PlayAsync(phone, leg, $"dtmf_2833_{key}.pcap", int.MaxValue);
         }
 
-        Assert.That(() => _digits, Is.EqualTo("19*0#").After(2_000, 20));
+        Assert.That(() => _digits, Is.EqualTo("19*0#").After(10_000, 20));
         await PlayAsync(phone, leg, "g711a.pcap", 70);
         var statistics = session.Statistics;
         Assert.That(statistics.Refused, Is.Zero);

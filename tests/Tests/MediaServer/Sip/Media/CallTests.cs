@@ -5,7 +5,11 @@ using VoicePlatform.MediaServer.Transport;
 
 namespace VoicePlatform.Tests.MediaServer.Sip.Media;
 
-/// <summary>Session against session over real sockets; what is said at one end is looked for at the other by its frequency.</summary>
+/// <summary>
+/// Session against session over real sockets; what is said at one end is looked for at the other by its frequency. Alone: sound is played at its own pace, and on a machine that
+/// is busy with other tests it would have gaps.
+/// </summary>
+[NonParallelizable]
 internal sealed class CallTests
 {
     [TestCase(PhoneCodec.Pcmu, MediaEncryption.Disable)]

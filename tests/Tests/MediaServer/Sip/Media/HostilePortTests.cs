@@ -5,7 +5,8 @@ using VoicePlatform.MediaServer.Transport.Rtp;
 
 namespace VoicePlatform.Tests.MediaServer.Sip.Media;
 
-/// <summary>Whatever arrives at the ports, the calls go on.</summary>
+/// <summary>Whatever arrives at the ports, the calls go on. Alone, since sound is listened to.</summary>
+[NonParallelizable]
 internal sealed class HostilePortTests
 {
     [TestCase(MediaEncryption.Disable)]
