@@ -1,5 +1,6 @@
 -- A hold is raised to p_at_least when it is below p_needed, so that it grows by slices and not with every word; where credits do not cover that, to
--- p_needed. Else it is as it was: of the day on which it was placed. Answers null when there is no active hold, or enough in it; VP402 when it is not covered; VP403 when a budget does not allow it.
+-- p_needed. Else it is as it was: of the day on which it was placed. Answers null when there is no active hold, or enough in it; VP402 when it is not
+-- covered; VP403 when a budget does not allow it.
 DROP FUNCTION billing.extend_hold(text, text, text, bigint, text[]);
 CREATE FUNCTION billing.extend_hold(p_id text, p_tenant text, p_subject text, p_at_least bigint, p_entry_ids text[], p_needed bigint DEFAULT NULL)
 RETURNS billing.posting LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, billing AS $$

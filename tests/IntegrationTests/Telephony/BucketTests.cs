@@ -11,10 +11,11 @@ internal sealed class BucketTests
     public async Task A_recorded_call_is_kept_in_the_bucket_fetched_by_a_presigned_address_and_removed_when_its_time_is_over_and_nothing_stays_here()
     {
         await using var bucket = await FakeBucket.StartAsync();
+        var outside = bucket.Url.Replace("127.0.0.1", "localhost", StringComparison.Ordinal);
         await using var stage = await PhoneStage.StartAsync(
             null, null,
             ("AWS_ACCESS_KEY_ID", FakeBucket.AccessKey), ("AWS_SECRET_ACCESS_KEY", "bucket-secret"), ("AWS_REGION", FakeBucket.Region),
-            ("S3_BUCKET_NAME", FakeBucket.Name), ("S3_ENDPOINT", bucket.Url));
+            ("S3_BUCKET_NAME", FakeBucket.Name), ("S3_ENDPOINT", bucket.Url), ("S3_PUBLIC_ENDPOINT", outside));
         var id = await stage.CallAsync(new { record = true, assistant_overrides = new { retention_days = 1 } });
         await using (var phone = await stage.Phone.NextCallAsync(stage.Patience))
         {
@@ -31,7 +32,7 @@ internal sealed class BucketTests
 
         var url = new Uri(recording["url"]!.GetValue<string>());
         var (path, stored) = bucket.Objects.Single();
-        Assert.That((url.GetLeftPart(UriPartial.Path), path), Is.EqualTo(($"{bucket.Url}/{path}", $"{FakeBucket.Name}/recordings/{stage.Tenant.TenantId}/{id}.ogg")));
+        Assert.That((url.GetLeftPart(UriPartial.Path), path), Is.EqualTo(($"{outside}/{path}", $"{FakeBucket.Name}/recordings/{stage.Tenant.TenantId}/{id}.ogg")));
         using var http = new HttpClient();
         var bytes = await http.GetByteArrayAsync(url);
         Assert.That((bytes.Length, bytes[..4]), Is.EqualTo((recording["size"]!.GetValue<int>(), "OggS"u8.ToArray())));
