@@ -22,6 +22,23 @@ internal sealed class NoteRecordingRunsHandler(CallDb db) : IRequestHandler<Note
     }
 }
 
+internal sealed class NoteRecordingRemovedHandler(CallDb db, UnitOfWork unit, TimeProvider clock) : IRequestHandler<NoteRecordingRemoved, Result<Done>>
+{
+    public async Task<Result<Done>> Handle(NoteRecordingRemoved request, CancellationToken cancellationToken)
+    {
+        var call = (await db.LockedAsync(request.CallId, cancellationToken))!;
+        if (call.RecordingPath is null)
+        {
+            return default(Done);
+        }
+
+        call.RemoveRecording();
+        await db.SaveChangesAsync(cancellationToken);
+        await unit.NoteAsync(call.Id, clock.GetUtcNow(), "recording.removed", "", cancellationToken);
+        return default(Done);
+    }
+}
+
 internal sealed class NoteRecordingEndedHandler(CallDb db, UnitOfWork unit, IMediator mediator, Recordings recordings, TimeProvider clock)
     : IRequestHandler<NoteRecordingEnded, Result<Done>>
 {
@@ -46,23 +63,6 @@ internal sealed class NoteRecordingEndedHandler(CallDb db, UnitOfWork unit, IMed
             new Announce(
                 call.TenantId, ready ? "recording.ready" : "recording.failed", call.Id, Json.Write(data), call.IsTest, call.WebhookUrl is { } url ? [new AlsoTo(url)] : null),
             cancellationToken);
-        return default(Done);
-    }
-}
-
-internal sealed class NoteRecordingRemovedHandler(CallDb db, UnitOfWork unit, TimeProvider clock) : IRequestHandler<NoteRecordingRemoved, Result<Done>>
-{
-    public async Task<Result<Done>> Handle(NoteRecordingRemoved request, CancellationToken cancellationToken)
-    {
-        var call = (await db.LockedAsync(request.CallId, cancellationToken))!;
-        if (call.RecordingPath is null)
-        {
-            return default(Done);
-        }
-
-        call.RemoveRecording();
-        await db.SaveChangesAsync(cancellationToken);
-        await unit.NoteAsync(call.Id, clock.GetUtcNow(), "recording.removed", "", cancellationToken);
         return default(Done);
     }
 }
