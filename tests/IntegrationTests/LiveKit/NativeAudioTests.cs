@@ -56,11 +56,17 @@ internal sealed class NativeAudioTests
         using var source = Native.Engine.CreateAudioSource(new AudioSourceFormat(24_000, 1, 2000));
         var frame = new short[480];
 
-        // The first round fills what a thread keeps for itself (pools of buffers); the second is the one that counts.
-        CaptureHere(source, frame);
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        CaptureHere(source, frame);
-        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
+        // What a thread or a core keeps for itself (pools of buffers) fills in the first rounds, and is another's where we were moved to another core: what allocates
+        // with every frame does so in every round.
+        var least = long.MaxValue;
+        for (var round = 0; round < 10 && least > 0; round++)
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            CaptureHere(source, frame);
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+        }
+
+        Assert.That(least, Is.Zero);
     }
 
     /// <summary>Without awaiting, which could move us to another thread, whose allocations would not be counted.</summary>
