@@ -1,5 +1,9 @@
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+using VoicePlatform.Billing.Ledger;
 using VoicePlatform.Contracts.Billing;
 using VoicePlatform.IntegrationTests.Support;
+using VoicePlatform.SharedKernel;
 
 namespace VoicePlatform.IntegrationTests.Billing;
 
@@ -35,6 +39,26 @@ internal sealed class HoldTests
 
         Assert.That(again, Is.EqualTo(first with { Amount = 70_000 }));
         Assert.That(again.HoldId, Is.EqualTo(await _ledger.ScalarAsync<string>("SELECT id FROM billing.holds")));
+    }
+
+    [Test]
+    public async Task A_posting_does_not_stand_alone_when_the_transaction_that_it_belongs_to_is_lost()
+    {
+        var before = await _ledger.ScalarAsync<long>("SELECT count(*) FROM billing.transactions");
+        Assert.ThrowsAsync<NpgsqlException>(() => _ledger.TogetherAsync(async scope =>
+        {
+            var connection = scope.GetRequiredService<UnitOfWork>().Connection;
+            await using (var kill = _ledger.Source.CreateCommand($"SELECT pg_terminate_backend({connection.ProcessID})"))
+            {
+                await kill.ExecuteNonQueryAsync();
+            }
+
+            // Somebody on the way takes it lightly.
+            Assert.CatchAsync<NpgsqlException>(() => new NpgsqlCommand("SELECT 1", connection).ExecuteNonQueryAsync());
+            await scope.GetRequiredService<LedgerPostings>().PlaceHoldAsync("hld1", Tenant, "ses1", null, 5, "default-2", default);
+            return (Result<Done>)default(Done);
+        }));
+        Assert.That(await _ledger.ScalarAsync<long>("SELECT count(*) FROM billing.transactions"), Is.EqualTo(before));
     }
 
     [Test]

@@ -1,6 +1,9 @@
 using System.Net;
+using MediatR;
+using Microsoft.Extensions.DependencyInjection;
 using VoicePlatform.Contracts.Billing;
 using VoicePlatform.Contracts.Sessions;
+using VoicePlatform.IntegrationTests.Billing;
 using VoicePlatform.IntegrationTests.Calls;
 
 namespace VoicePlatform.IntegrationTests.Sessions;
@@ -25,8 +28,26 @@ internal sealed class HeldSlicesTests
             Assert.That((await bench.Tenant.BalanceAsync()).Held, Is.GreaterThanOrEqualTo(needed), $"after {used} characters");
         }
 
-        var extended = (await bench.Tenant.GetAsync($"/v1/billing/transactions?kind=extend&subject_id={session}")).Body!["data"]!.AsArray().Count;
+        var extended = (await bench.Tenant.GetAsync($"/v1/billing/transactions?kind=extend&subject_id={session}&limit=100")).Body!["data"]!.AsArray().Count;
         Assert.That(extended, Is.InRange(2, 20));
         Assert.That((await bench.Tenant.GetAsync("/v1/billing/verify")).Get<bool>("ok"), Is.True);
+    }
+
+    [Test]
+    public async Task Who_has_no_hold_and_is_no_test_does_not_go_on_for_nothing()
+    {
+        await using var books = await Books.OpenSharedAsync();
+        await books.TopUpAsync(100_000_000);
+        var assistant = await books.Tenant.CreateAssistantAsync();
+        var spoken = (await books.Tenant.PostAsync("/v1/sessions", new { assistant_id = assistant })).Get<string>("id");
+        var written = await books.Tenant.StartTextSessionAsync(assistant);
+        await using var scope = books.Host.Services.CreateAsyncScope();
+        var mediator = scope.ServiceProvider.GetRequiredService<IMediator>();
+        var report = new ReportProgress(spoken, [], [], [], [], CallerPresent: true);
+        Assert.That((await mediator.Send(report)).Value.Continuation, Is.EqualTo(Continuation.GoOn));
+
+        await books.AsSuperuserAsync($"DELETE FROM billing.holds WHERE subject_id IN ('{spoken}', '{written}')");
+        Assert.That((await mediator.Send(report)).Value.Continuation, Is.EqualTo(Continuation.OutOfCredits));
+        Assert.That((await books.Tenant.PostAsync($"/v1/sessions/{written}/messages", new { text = "hello" })).Status, Is.EqualTo(HttpStatusCode.PaymentRequired));
     }
 }
