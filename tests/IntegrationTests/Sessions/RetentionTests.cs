@@ -4,6 +4,7 @@ using MediatR;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using VoicePlatform.Contracts.Sessions;
+using VoicePlatform.IntegrationTests.Calls;
 using VoicePlatform.IntegrationTests.Support;
 
 namespace VoicePlatform.IntegrationTests.Sessions;
@@ -132,6 +133,29 @@ internal sealed class RetentionTests
         Assert.That(await LinesAsync(session), Is.EqualTo(1));
         await _host.RunJobAsync(Job);
         Assert.That(await LinesAsync(session), Is.Zero);
+    }
+
+    [Test]
+    public async Task A_recording_that_is_not_here_may_be_another_hosts_for_a_week()
+    {
+        await using var bench = await PhoneBench.StartAsync();
+        var call = await bench.CallAsync(new { schedule_at = TimeProvider.System.GetUtcNow().AddHours(1) });
+        await UnwantedAsync("1 hour");
+        Assert.That(await RecordingAsync(), Is.Not.Null);
+        await UnwantedAsync("8 days");
+        Assert.That(await RecordingAsync(), Is.Null);
+
+        async Task UnwantedAsync(string since)
+        {
+            await bench.Host.SqlAsync(
+                $"""
+                UPDATE call.calls SET recording_status = 'ready', recording_path = 'recordings/nobody/has.ogg', recording_in_bucket = false, recording_size = 10,
+                  recording_unwanted_at = now() - interval '{since}' WHERE id = $1
+                """, call);
+            await bench.Host.RunJobAsync("call.remove-recordings");
+        }
+
+        async Task<JsonNode?> RecordingAsync() => (await bench.Tenant.GetAsync($"/v1/calls/{call}")).Body!["recording"];
     }
 
     private async Task<string> AssistantAsync(int? retentionDays) => await _tenant.CreateAssistantAsync(new

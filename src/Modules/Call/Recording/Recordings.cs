@@ -20,6 +20,9 @@ internal sealed class Recordings(IOptions<CallOptions> options, IOptions<BucketO
     private static readonly TimeSpan EventLink = TimeSpan.FromDays(7);
     private const string Purpose = "recording link";
 
+    /// <summary>For so long a file that is not here may be another host's to remove; then it is gone, by whomever.</summary>
+    private static readonly TimeSpan OtherHosts = TimeSpan.FromDays(7);
+
     /// <summary>How long a store may take to remove a file.</summary>
     private static readonly TimeSpan StorePatience = TimeSpan.FromSeconds(15);
 
@@ -59,7 +62,7 @@ internal sealed class Recordings(IOptions<CallOptions> options, IOptions<BucketO
         : SignedUrl(call.Id, expiresAt);
 
     /// <summary>
-    /// Removes the file, with what a recorder that failed to store it has left here; again is harmless.
+    /// Removes the file, with what a recorder that failed to store it has left here. Of one that is gone already there is nothing to do.
     /// </summary>
     /// <exception cref="FileNotFoundException">It should be under DATA_DIR, and is not: another host may have it.</exception>
     public async Task DeleteAsync(Call call, CancellationToken ct)
@@ -71,7 +74,7 @@ internal sealed class Recordings(IOptions<CallOptions> options, IOptions<BucketO
             patience.CancelAfter(StorePatience);
             await _store.Value.DeleteObjectAsync(bucket.Value.Name, call.RecordingPath, patience.Token);
         }
-        else if (call is { RecordingStatus: RecordingStatus.Ready, RecordingSize: > 0 } && !File.Exists(file))
+        else if (call is { RecordingStatus: RecordingStatus.Ready, RecordingSize: > 0 } && !File.Exists(file) && call.RecordingUnwantedAt > clock.GetUtcNow() - OtherHosts)
         {
             throw new FileNotFoundException("The recording is not under this host's DATA_DIR.");
         }
