@@ -37,17 +37,21 @@ internal sealed record Scenario(IReadOnlyList<Operation> Operations)
 {
     /// <summary>One with little, one with a limit, one with plenty: refusals, credit and neither.</summary>
     public static readonly IReadOnlyList<(string Tenant, long Opening, long CreditLimit)> Tenants =
-        [("ten-poor", 300_000, 0), ("ten-trusted", 100_000, 2_000_000), ("ten-rich", 50_000_000, 0), (Given, 0, 0)];
+        [("ten-poor", 300_000, 0), ("ten-trusted", 100_000, 2_000_000), ("ten-rich", 50_000_000, 0), (Given, 0, 0), (Sure, 50_000_000, 0)];
 
     // Holds nothing: what was given to it and is over does expire.
     private const string Given = "ten-given";
     private const int TimesGiven = 12;
 
+    // What it asks is asked in every scenario, whatever chance draws: each kind of transaction comes to be.
+    private const string Sure = "ten-sure";
+
     private static readonly Gen<long> Amounts = Gen.OneOf(Gen.Choose(0, 3), Gen.Choose(1, 400), Gen.Choose(1, 5_000)).Select(n => (long)n);
 
     public static Gen<Scenario> Generator(int size) =>
-        from drawn in Operation(Math.Max(4, size / 12)).ArrayOf(size - TimesGiven)
-        let operations = drawn.SelectMany((o, i) => i % (drawn.Length / TimesGiven) == 0 && i / (drawn.Length / TimesGiven) < TimesGiven ? [GiveAndExpire, o] : new[] { o }).ToArray()
+        from drawn in Operation(Math.Max(4, size / 12)).ArrayOf(size - TimesGiven - 2)
+        let given = drawn.SelectMany((o, i) => i % (drawn.Length / TimesGiven) == 0 && i / (drawn.Length / TimesGiven) < TimesGiven ? [GiveAndExpire, o] : new[] { o })
+        let operations = given.Append(LetGo).Append(ChargeAndTakeBack).ToArray()
         from again in Gen.Choose(0, 5).ArrayOf(size)
         select new Scenario([.. Number(operations).SelectMany((o, i) => again[i] == 0 && i > 20 ? [o, Number(operations)[i - 20]] : new[] { o })]);
 
@@ -63,6 +67,11 @@ internal sealed record Scenario(IReadOnlyList<Operation> Operations)
     }
 
     private static Operation GiveAndExpire => new(0, [new(Asks.Grant, Given, "", 50_000), new(Asks.Expire, Given, "the one before", 0)], null);
+
+    private static Operation LetGo => new(0, [new(Asks.Hold, Sure, "let-go", 100), new(Asks.Extend, Sure, "let-go", 400), new(Asks.Settle, Sure, "let-go", 0)], null);
+
+    private static Operation ChargeAndTakeBack =>
+        new(0, [new(Asks.TopUp, Sure, "", 1_000), new(Asks.Hold, Sure, "taken", 100), new(Asks.Settle, Sure, "taken", 50), new(Asks.Late, Sure, "taken", 60), new(Asks.Reverse, Sure, "end:taken", 0)], null);
 
     private static Gen<Operation> Operation(int subjects) =>
         from tenant in Gen.Elements(Tenants.Select(t => t.Tenant).Where(t => t != Given))
