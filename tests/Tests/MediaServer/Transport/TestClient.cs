@@ -144,9 +144,9 @@ internal sealed class TestClient : IPeerObserver, ISctpObserver, IDisposable
 
     public void OpenChannels()
     {
-        _sctp!.Open(0, new ChannelOpen("_lossy", IsUnordered: true, MaxRetransmits: 0, null));
-        _sctp.Open(2, new ChannelOpen("_reliable", IsUnordered: false, null, null));
-        _sctp.Open(4, new ChannelOpen("_data_track", IsUnordered: true, MaxRetransmits: 0, null));
+        Assert.That(_sctp!.Open(0, new ChannelOpen("_lossy", IsUnordered: true, MaxRetransmits: 0, null)), Is.True);
+        Assert.That(_sctp.Open(2, new ChannelOpen("_reliable", IsUnordered: false, null, null)), Is.True);
+        Assert.That(_sctp.Open(4, new ChannelOpen("_data_track", IsUnordered: true, MaxRetransmits: 0, null)), Is.True);
     }
 
     public bool SendData(ushort stream, ReadOnlySpan<byte> message) => _sctp!.Send(stream, message);
@@ -395,7 +395,7 @@ internal sealed class TestClient : IPeerObserver, ISctpObserver, IDisposable
 
         if (isNew)
         {
-            _sctp = new SctpAssociation(this, packet =>
+            var sctp = new SctpAssociation(this, packet =>
             {
                 if (Tamper is { } tamper)
                 {
@@ -409,7 +409,8 @@ internal sealed class TestClient : IPeerObserver, ISctpObserver, IDisposable
                     _dtls.Write(packet);
                 }
             });
-            _sctp.Connect();
+            sctp.Connect();
+            _sctp = sctp;       // From now on it is up: whoever waits for that may open channels, which before Connect are refused.
         }
 
         while (true)

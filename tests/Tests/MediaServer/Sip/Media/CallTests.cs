@@ -7,9 +7,9 @@ namespace VoicePlatform.Tests.MediaServer.Sip.Media;
 
 /// <summary>
 /// Session against session over real sockets; what is said at one end is looked for at the other by its frequency. Alone: sound is played at its own pace, and on a machine that
-/// is busy with other tests it would have gaps.
+/// is busy with other tests it would have gaps; ./test runs such fixtures before the others.
 /// </summary>
-[NonParallelizable]
+[Category("Alone")]
 internal sealed class CallTests
 {
     [TestCase(PhoneCodec.Pcmu, MediaEncryption.Disable)]

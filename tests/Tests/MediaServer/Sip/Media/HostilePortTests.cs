@@ -6,7 +6,7 @@ using VoicePlatform.MediaServer.Transport.Rtp;
 namespace VoicePlatform.Tests.MediaServer.Sip.Media;
 
 /// <summary>Whatever arrives at the ports, the calls go on. Alone, since sound is listened to.</summary>
-[NonParallelizable]
+[Category("Alone")]
 internal sealed class HostilePortTests
 {
     [TestCase(MediaEncryption.Disable)]
