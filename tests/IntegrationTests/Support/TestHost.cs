@@ -91,19 +91,35 @@ internal sealed class TestHost : IAsyncDisposable
         builder.Configuration.AddInMemoryCollection(settings.ToDictionary(s => s.Name, s => (string?)s.Value));
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
         builder.Logging.AddProvider(new LogBook()).AddFilter<LogBook>(null, LogLevel.Information);
-        var app = StartUp.Build(builder, new Settings(builder.Configuration), services =>
+        WebApplication? app = null;
+        try
         {
-            if (withAgent)
+            app = StartUp.Build(builder, new Settings(builder.Configuration), services =>
             {
-                services.AddSingleton(Native.Engine);
-            }
-            else
+                if (withAgent)
+                {
+                    services.AddSingleton(Native.Engine);
+                }
+                else
+                {
+                    services.Remove(services.Single(s => s.ImplementationType?.Name == "AgentService"));
+                }
+            });
+            await app.StartAsync();
+            return new TestHost(app, database, $"http://127.0.0.1:{port}", dataDir);
+        }
+        catch
+        {
+            // Some tests want a host that refuses to start.
+            if (app is not null)
             {
-                services.Remove(services.Single(s => s.ImplementationType?.Name == "AgentService"));
+                await app.DisposeAsync();
             }
-        });
-        await app.StartAsync();
-        return new TestHost(app, database, $"http://127.0.0.1:{port}", dataDir);
+
+            await database.DisposeAsync();
+            Directory.Delete(dataDir, recursive: true);
+            throw;
+        }
     }
 
     /// <summary>A new tenant's key with every scope.</summary>
