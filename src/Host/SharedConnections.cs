@@ -20,14 +20,23 @@ internal static class SharedConnections
             await set.ExecuteNonQueryAsync(ct);
         }
 
-        // Whoever begins something now would get the connection that was just given back; and then the first one another.
-        await using var begun = other is null ? null : await other.BeginTransactionAsync(ct);
-        if ((other is not null && await ReadAsync(other, ct) == mark) || await ReadAsync(one, ct) != mark)
+        try
         {
-            throw new SettingsException(
-                "DATABASE_URL leads to a pooler that shares connections by transaction, where tenants could not be kept apart: let it share them by session, or connect to PostgreSQL itself.");
+            // Whoever begins something now would get the connection that was just given back; and then the first one another.
+            await using var begun = other is null ? null : await other.BeginTransactionAsync(ct);
+            if ((other is not null && await ReadAsync(other, ct) == mark) || await ReadAsync(one, ct) != mark)
+            {
+                throw Shared();
+            }
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.ProtocolViolation)
+        {
+            throw Shared();     // PgBouncer allows no transactions at all where it shares connections by statement.
         }
     }
+
+    private static SettingsException Shared() => new(
+        "DATABASE_URL leads to a pooler that shares connections by transaction, where tenants could not be kept apart: let it share them by session, or connect to PostgreSQL itself.");
 
     private static async Task<string?> ReadAsync(NpgsqlConnection connection, CancellationToken ct)
     {

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using MediatR;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
 using VoicePlatform.Contracts.Sessions;
 using VoicePlatform.IntegrationTests.Calls;
 using VoicePlatform.IntegrationTests.Support;
@@ -115,6 +116,29 @@ internal sealed class RetentionTests
         await _host.SqlAsync("UPDATE session.analyses SET status = 'failed', ended_at = now() WHERE session_id = $1", session);
         await _host.RunJobAsync(Job);
         Assert.That(await LinesAsync(session), Is.Zero);
+    }
+
+    [Test]
+    public async Task Who_asks_for_an_analysis_while_it_is_removed_waits_and_finds_nothing()
+    {
+        var session = await TalkAsync(await AssistantAsync(retentionDays: 1));
+        await using var source = NpgsqlDataSource.Create(_host.Database.Owner);
+        await using var removing = await source.OpenConnectionAsync();
+        await using var transaction = await removing.BeginTransactionAsync();
+        await using (var remove = new NpgsqlCommand(
+            "SELECT FROM session.sessions WHERE id = $1 FOR UPDATE", removing, transaction) { Parameters = { new() { Value = session } } })
+        {
+            await remove.ExecuteNonQueryAsync();
+            remove.CommandText = "DELETE FROM session.lines WHERE session_id = $1";
+            await remove.ExecuteNonQueryAsync();
+        }
+
+        var asked = _tenant.PostAsync($"/v1/sessions/{session}/analysis");
+        await using var waiting = source.CreateCommand($"SELECT EXISTS (SELECT FROM pg_stat_activity WHERE {removing.ProcessID} = ANY (pg_blocking_pids(pid)))");
+        Assert.That(async () => asked.IsCompleted || await waiting.ExecuteScalarAsync() is true, Is.True.After(20_000, 20));
+        Assert.That(asked.IsCompleted, Is.False);
+        await transaction.CommitAsync();
+        Assert.That(((await asked).Status, (await asked).Code), Is.EqualTo((HttpStatusCode.Conflict, "analysis.nothing_said")));
     }
 
     [Test]

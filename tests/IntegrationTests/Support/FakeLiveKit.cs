@@ -252,7 +252,7 @@ internal sealed class FakeLiveKit : IAsyncDisposable
         }
 
         Dialed.Enqueue(request);
-        using var ringing = new CancellationTokenSource();
+        var ringing = new CancellationTokenSource();     // Never disposed: whoever ends the room may have it in hand when the call is over already.
         _ringing[request.RoomName] = ringing;
         try
         {
