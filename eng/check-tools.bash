@@ -16,19 +16,7 @@ ok() { echo "  ok   $*"; }
 bad() { echo "  FAIL $*"; failures=$((failures + 1)); }
 skipped() { echo "  skip $*"; }
 
-# N ports that are free now for TCP and UDP, all different. Above those of telephones' audio (10000-10200) and below those which tests (from 12000) and systems
-# (from 32768) take for themselves, so that nobody takes one between its choice and its use; checks that run side by side begin elsewhere.
-free_ports() {
-  node -e 'const first=10300,count=1700,n=+process.argv[1],found=[];let at=Math.floor(Math.random()*count),left=count;
-    const taken=()=>next(),next=()=>{
-      if(found.length==n){console.log(found.join(" "));return}
-      if(!left--){console.error("No port is free.");process.exit(1)}
-      const port=first+at++%count,tcp=require("net").createServer().on("error",taken);
-      tcp.listen(port,"127.0.0.1",()=>tcp.close(()=>{
-        const udp=require("dgram").createSocket("udp4").on("error",()=>udp.close(taken));
-        udp.bind(port,"127.0.0.1",()=>udp.close(()=>{found.push(port);next()}))}))};
-    next()' "$1"
-}
+free_ports() { eng/free-ports "$1"; }
 
 is_running() { [[ -d /proc/$1 && $(awk '{print $3}' "/proc/$1/stat" 2>/dev/null) != Z ]]; }
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging.Abstractions;
 using VoicePlatform.LiveKit.Rtc;
 
@@ -17,7 +18,7 @@ internal sealed class Caller : IAsyncDisposable
     private readonly List<short> _heard = [];
     private readonly Lock _lock = new();
     private readonly TaskCompletionSource _left = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly List<Task> _tasks = [];
+    private readonly ConcurrentBag<Task> _tasks = [];
     private TaskCompletionSource? _said;
     private long _lastSoundSaidAt;
     private long _firstSoundHeardAt;

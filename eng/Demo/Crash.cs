@@ -67,7 +67,13 @@ internal sealed class Crash(Api open, HttpClient http, string adminKey, string l
         var webhook = await webhooks.NextAsync(either.Token);
         Console.WriteLine($"the session ended on the books {clock.GetElapsedTime(told).TotalSeconds:0.0} s after the crash: {ended["ended_reason"]}, cost {ended["cost"]}");
 
-        var first = await BooksAsync(id, ct);
+        // The log's order is made after the commit that queued the webhook: it may come a moment later.
+        JsonObject first;
+        while (!(first = await BooksAsync(id, either.Token))["events"]!.AsArray().Any(e => e!["type"]!.GetValue<string>() == "session.completed"))
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(50), clock, either.Token);
+        }
+
         CheckSession(ended, killedAt);
         await CheckTranscriptAsync(id, ct);
         CheckMoney(first, ended, before);

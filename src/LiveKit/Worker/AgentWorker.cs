@@ -208,6 +208,12 @@ public sealed partial class AgentWorker(
     private void TellAgain(WorkerConnection connection)
     {
         TellStatus();
+        foreach (var (id, _) in _running)
+        {
+            connection.TrySend(new WorkerMessage { UpdateJob = new UpdateJobStatus { JobId = id, Status = JobStatus.JsRunning } });
+        }
+
+        // After what runs: of a job that ends in this moment, its end is told last.
         var oldest = clock.GetUtcNow() - EndsToldAgain;
         foreach (var (update, at) in _ends)
         {
@@ -215,11 +221,6 @@ public sealed partial class AgentWorker(
             {
                 connection.TrySend(new WorkerMessage { UpdateJob = update });
             }
-        }
-
-        foreach (var (id, _) in _running)
-        {
-            connection.TrySend(new WorkerMessage { UpdateJob = new UpdateJobStatus { JobId = id, Status = JobStatus.JsRunning } });
         }
     }
 
@@ -320,8 +321,9 @@ public sealed partial class AgentWorker(
             LogJobFault(job.Job.Id, e);
         }
 
-        _running.TryRemove(job.Job.Id, out _);
+        // In this order: whoever tells a new connection of the jobs finds each among those that run, or those that ended, or both.
         TellJob(job.Job.Id, status, error);
+        _running.TryRemove(job.Job.Id, out _);
         TellStatus();
     }
 
@@ -337,7 +339,6 @@ public sealed partial class AgentWorker(
     private void TellJob(string jobId, JobStatus status, string error = "")
     {
         var update = new UpdateJobStatus { JobId = jobId, Status = status, Error = error };
-        _connection?.TrySend(new WorkerMessage { UpdateJob = update });
         if (status is not JobStatus.JsRunning)
         {
             _ends.Enqueue((update, clock.GetUtcNow()));
@@ -346,6 +347,8 @@ public sealed partial class AgentWorker(
                 _ends.TryDequeue(out _);
             }
         }
+
+        _connection?.TrySend(new WorkerMessage { UpdateJob = update });
     }
 
     /// <summary>Tells load and status now; false when the server does not read.</summary>

@@ -42,7 +42,7 @@ internal sealed class RealConversation : IMediator, IAsyncDisposable
     private readonly AssistantDocument _assistant;
     private readonly FliteSpeech _flite = new();
     private readonly PocketSphinxSpeech _sphinx = new(1, TimeProvider.System);
-    private readonly List<Task> _work = [];
+    private readonly ConcurrentBag<Task> _work = [];
     private EmbeddedServer _server = null!;
     private AgentService _agent = null!;
     private RtcRoom _room = null!;

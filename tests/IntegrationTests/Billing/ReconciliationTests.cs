@@ -87,7 +87,7 @@ internal sealed class ReconciliationTests
         Assert.That(
             async () => (await _books.Tenant.GetAsync("/v1/events?type=billing.difference&limit=100")).Body!["data"]!.AsArray()
                 .Select(e => (e!["data"]!["what"]!.GetValue<string>(), e["data"]!["subject_id"]!.GetValue<string>())),
-            Is.EqualTo(new[] { (what, isAboutEnded ? ended : open) }).After(5000, 50), "Told once.");
+            Is.EqualTo(new[] { (what, isAboutEnded ? ended : open) }).After(20_000, 50), "Told once.");
     }
 
     [Test]

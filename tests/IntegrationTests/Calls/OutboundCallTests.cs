@@ -79,7 +79,7 @@ internal sealed class OutboundCallTests : PhoneBenchTests
         Assert.That((call["cause"]!.GetValue<string>(), call["fault"]!.GetValue<string>()), Is.EqualTo(("unknown_outcome", "platform")));
         await Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System);
         Assert.That(Bench.Dialed, Has.Count.EqualTo(1));
-        Assert.That(Bench.LiveKit.DeletedRooms, Does.Contain(Bench.Dialed.Single().RoomName));
+        Assert.That(() => Bench.LiveKit.DeletedRooms, Does.Contain(Bench.Dialed.Single().RoomName).After(20_000, 50));
         Assert.That((await Bench.Tenant.BalanceAsync()).Held, Is.Zero);
     }
 

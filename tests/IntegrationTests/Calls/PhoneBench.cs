@@ -87,7 +87,7 @@ internal sealed class PhoneBench : IAsyncDisposable
     public async Task<JsonNode> UntilAsync(string callId, params string[] statuses)
     {
         JsonNode call = null!;
-        for (var n = 0; n < 300; n++)
+        for (var n = 0; n < 600; n++)
         {
             call = await GetAsync(callId);
             if (statuses.Contains(call["status"]!.GetValue<string>()))

@@ -10,7 +10,7 @@ internal sealed class Visitor : IAsyncDisposable
     private readonly AudioSource _microphone;
     private readonly CancellationTokenSource _over = new();
     private readonly ConcurrentDictionary<string, string> _shown = new();
-    private readonly List<Task> _work = [];
+    private readonly ConcurrentBag<Task> _work = [];
     private int _audible;
 
     private Visitor(RtcRoom room, AudioSource microphone) => (_room, _microphone) = (room, microphone);

@@ -100,7 +100,8 @@ internal sealed class WatchedRoomsTests
     {
         JsonNode found = null!;
         Assert.That(
-            async () => (found = (await _tenant.GetAsync($"/v1/sessions/{session}")).Body!)["status"]!.GetValue<string>(), Is.EqualTo(status).After(15_000, 100), () => found.ToJsonString());
+            async () => (found = (await _tenant.GetAsync($"/v1/sessions/{session}")).Body!)["status"]!.GetValue<string>(), Is.EqualTo(status).After(30_000, 100),
+            () => $"{found.ToJsonString()}\n{string.Join('\n', _host.Log.Lines.Where(l => !l.StartsWith("Info", StringComparison.Ordinal)))}");
         return found;
     }
 

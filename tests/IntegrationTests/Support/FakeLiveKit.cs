@@ -168,7 +168,7 @@ internal sealed class FakeLiveKit : IAsyncDisposable
                 return new ListRoomsResponse { Rooms = { Rooms.Keys.Where(r => names.Count == 0 || names.Contains(r)).Select(r => new Room { Name = r }) } };
             case "ListParticipants":
                 return Rooms.TryGetValue(ListParticipantsRequest.Parser.ParseFrom(body).Room, out var participants)
-                    ? new ListParticipantsResponse { Participants = { participants } }
+                    ? new ListParticipantsResponse { Participants = { participants.ToArray() } }
                     : throw TwirpRefusal.NotFound("room");
             case "PerformRpc":
                 var rpc = PerformRpcRequest.Parser.ParseFrom(body);
@@ -251,9 +251,9 @@ internal sealed class FakeLiveKit : IAsyncDisposable
             throw TwirpRefusal.NotFound("trunk");
         }
 
-        Dialed.Enqueue(request);
         var ringing = new CancellationTokenSource();     // Never disposed: whoever ends the room may have it in hand when the call is over already.
         _ringing[request.RoomName] = ringing;
+        Dialed.Enqueue(request);        // Who sees it may end it.
         try
         {
             await OnDial(request, ringing.Token);

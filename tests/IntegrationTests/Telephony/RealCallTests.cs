@@ -135,8 +135,8 @@ internal sealed class RealCallTests
         await phone.Ended.WaitAsync(stage.Patience);
 
         var call = await stage.EndedAsync(id);
-        var lines = (await stage.Tenant.GetAsync($"/v1/calls/{id}/transcript")).Body!["data"]!.AsArray().Select(l => Text(l!, "text")).ToList();
-        Assert.That((Text(call, "status"), lines[^1]), Is.EqualTo(("voicemail", "Please call the corner bistro.")), string.Join(" | ", lines));
+        var lines = (await stage.Tenant.GetAsync($"/v1/calls/{id}/transcript")).Body!["data"]!.AsArray().Select(l => (Text(l!, "speaker"), Text(l!, "text"))).ToList();
+        Assert.That((Text(call, "status"), lines.Last(l => l.Item1 == "agent").Item2), Is.EqualTo(("voicemail", "Please call the corner bistro.")), string.Join(" | ", lines));
         await stage.AssertMoneyAsync();
     }
 

@@ -61,12 +61,19 @@ internal sealed class DeliveryTests
     {
         var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var (open, most) = (0, 0);
-        await using var hanging = await WebhookReceiver.StartAsync(async (_, _, _) =>
+        await using var hanging = await WebhookReceiver.StartAsync(async (_, _, http) =>
         {
             var now = Interlocked.Increment(ref open);
             InterlockedMax(ref most, now);
-            await release.Task;
-            Interlocked.Decrement(ref open);
+            try
+            {
+                await release.Task.WaitAsync(http.RequestAborted);
+            }
+            finally
+            {
+                Interlocked.Decrement(ref open);        // Also where the sender has given up.
+            }
+
             return Results.Ok();
         });
         var slow = await _host.SignUpAsync("Slow");
@@ -244,6 +251,7 @@ internal sealed class DeliveryTests
         Assert.That(async () => (await _tenant.GetAsync($"/v1/webhooks/{webhook}")).Body!["failing_since"], Is.Null.After(20_000, 20));
         await _host.RunJobAsync("tenant.check-webhooks");
         Assert.That((await other.NextAsync()).Json["type"]!.GetValue<string>(), Is.EqualTo("webhook.recovered"));
+        await _tenant.SettledAsync(webhook, 2);     // The first one, which is tried again, is another success.
 
         await _host.SqlAsync("UPDATE tenant.webhooks SET failing_since = now() - interval '121 hours' WHERE id = $1", webhook);
         await _host.RunJobAsync("tenant.check-webhooks");

@@ -80,7 +80,7 @@ internal sealed class RowSecurityTests
             return (Tenant: tenant, Assistant: await tenant.CreateAssistantAsync());
         }));
 
-        await Task.WhenAll(Enumerable.Range(0, 300).Select(async i =>
+        await Parallel.ForEachAsync(Enumerable.Range(0, 300), new ParallelOptions { MaxDegreeOfParallelism = 64 }, async (i, _) =>
         {
             var (tenant, own) = tenants[i % tenants.Length];
             var foreign = tenants[(i + 1) % tenants.Length].Assistant;
@@ -88,7 +88,7 @@ internal sealed class RowSecurityTests
             Assert.That(list.Body!["data"]!.AsArray().Select(a => a!["id"]!.GetValue<string>()), Is.EqualTo([own]));
             Assert.That((int)(await tenant.GetAsync($"/v1/assistants/{foreign}")).Status, Is.EqualTo(404));
             Assert.That((int)(await tenant.PatchAsync($"/v1/assistants/{foreign}", new { name = "x" })).Status, Is.EqualTo(404));
-        }));
+        });
     }
 
     [Test]

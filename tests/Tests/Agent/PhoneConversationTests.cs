@@ -76,6 +76,41 @@ internal sealed class PhoneConversationTests
     }
 
     [Test]
+    public async Task A_beep_is_no_words_whatever_the_recogniser_takes_it_for_and_who_comes_to_the_phone_is_kept()
+    {
+        await using var call = new ScriptedCall(phone: Outbound(VoicemailAction.LeaveMessage));
+        await call.PostAsync(new ConversationEvent.CallerReady());
+        await call.SayAsync(Machine, seconds: 3);
+        await call.PassAsync(0.5);
+        await call.StartSpeakingAsync();
+        await call.PassAsync(0.6);
+        await call.PostAsync(new ConversationEvent.Beeped());
+        await call.PassAsync(0.3);
+        await call.StopSpeakingAsync("ah");
+        await call.SayAsync("hello who is there", seconds: 0.2);
+        await call.UntilAsync(() => call.Running.IsCompleted, "the end");
+
+        Assert.That((await call.TranscriptAsync()).Select(l => l[(l.IndexOf(' ') + 1)..]), Is.SupersetOf(new[] { "hello who is there", "Please call us back." }).And.None.Contains("ah"));
+    }
+
+    [Test]
+    public async Task A_machine_that_is_understood_late_does_not_cut_the_message()
+    {
+        await using var call = new ScriptedCall(phone: Outbound(VoicemailAction.LeaveMessage));
+        await call.PostAsync(new ConversationEvent.CallerReady());
+        await call.SayAsync(Machine, seconds: 3);
+        await call.StartSpeakingAsync();
+        await call.PassAsync(2);
+        await call.PostAsync(new ConversationEvent.Beeped());
+        await call.UntilAsync(() => call.Room.State == "speaking", "the message");
+        await call.StopSpeakingAsync(Machine);
+        await call.UntilAsync(() => call.Running.IsCompleted, "the end");
+
+        Assert.That((await call.TranscriptAsync()).Where(l => l.Contains("call us", StringComparison.Ordinal)), Is.EqualTo(["A1: Please call us back."]), "Once, and to its end.");
+        Assert.That(call.Notes.Select(n => n.Kind), Has.One.EqualTo("voicemail.detected"));
+    }
+
+    [Test]
     public async Task Without_a_beep_the_message_follows_the_silence_and_is_not_interrupted_by_noise()
     {
         await using var call = new ScriptedCall(phone: Outbound(VoicemailAction.LeaveMessage));

@@ -24,8 +24,8 @@ internal sealed class NegotiationTests
         await using var server = await TestServer.StartAsync();
         await using var alice = await PublishAsync(server, "alice", Offers.First());
         await TestServer.Until(() => alice.Received.Any(r => r.MessageCase is Kind.Answer), "the answer");
-        var kinds = alice.Received.Select(r => r.MessageCase).ToList();
-        Assert.That(kinds, Is.EqualTo(new[] { Kind.Join, Kind.RefreshToken, Kind.Update, Kind.TrackPublished, Kind.Update, Kind.Answer }));
+        var kinds = alice.Received.Select(r => r.MessageCase).TakeWhile(k => k is not Kind.Answer);
+        Assert.That(kinds, Is.EqualTo(new[] { Kind.Join, Kind.RefreshToken, Kind.Update, Kind.TrackPublished, Kind.Update }));
         var published = alice.Received.Single(r => r.MessageCase is Kind.TrackPublished).TrackPublished.Track;
         var track = (await alice.UpdateOfAsync("alice", p => p.Tracks.Count == 1)).Tracks[0];
         Assert.That((track.Sid, track.MimeType, track.Mid, track.Codecs[0].Cid), Is.EqualTo((published.Sid, "audio/red", "5", "mic")));

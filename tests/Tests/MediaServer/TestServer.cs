@@ -105,7 +105,7 @@ internal sealed class TestServer : IAsyncDisposable
         return found!;
     }
 
-    public static async Task Until(Func<bool> condition, string what, int milliseconds = 5000)
+    public static async Task Until(Func<bool> condition, string what, int milliseconds = 20_000)
     {
         var started = TimeProvider.System.GetTimestamp();
         while (!condition())

@@ -230,6 +230,7 @@ internal sealed class Conversation : IReplyObserver
                 Touch();
                 break;
             case ConversationEvent.Beeped when _machine.IsWaiting:
+                _turns.OnTone(Now);
                 LeaveMessage();
                 break;
             case ConversationEvent.Say say when _endAfterReply is null && _callerReady:

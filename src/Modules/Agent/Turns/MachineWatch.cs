@@ -21,6 +21,7 @@ internal sealed class MachineWatch(PhoneCall? phone)
     private DateTimeOffset? _answeredAt;
     private DateTimeOffset _foundAt;
     private DateTimeOffset? _silentSince;
+    private bool _isFound;
 
     /// <summary>A machine took the call; its beep is waited for.</summary>
     public bool IsWaiting { get; private set; }
@@ -34,12 +35,12 @@ internal sealed class MachineWatch(PhoneCall? phone)
 
     public void OnAnswered(DateTimeOffset at) => _answeredAt = at;
 
-    /// <summary>Whether these words, said now, are a machine's.</summary>
+    /// <summary>Whether these words, said now, are the first of a machine.</summary>
     public bool IsMachine(string text, DateTimeOffset now) =>
-        Action is not VoicemailAction.None && !IsWaiting && _answeredAt is { } answered && now - answered < Window && Cues.IsMachine(text);
+        Action is not VoicemailAction.None && !_isFound && _answeredAt is { } answered && now - answered < Window && Cues.IsMachine(text);
 
     /// <summary>A message is to be left: from now on the beep is waited for.</summary>
-    public void AwaitBeep(DateTimeOffset now, bool isSpeaking) => (IsWaiting, _foundAt, _silentSince) = (true, now, isSpeaking ? null : now);
+    public void AwaitBeep(DateTimeOffset now, bool isSpeaking) => (_isFound, IsWaiting, _foundAt, _silentSince) = (true, true, now, isSpeaking ? null : now);
 
     public void OnSound() => _silentSince = null;
 

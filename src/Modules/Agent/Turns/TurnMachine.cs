@@ -45,6 +45,9 @@ internal sealed class TurnMachine(TurnSettings turn, InterruptionSettings interr
         "is", "are", "was", "um", "uh", "like", "than", "as", "by",
     ];
 
+    // Machines beep for up to a second; a longer sound has words before the tone.
+    private static readonly TimeSpan LongestTone = TimeSpan.FromSeconds(1.5);
+
     // Said to show that one listens, not to take the turn.
     private static readonly HashSet<string> Backchannels = ["yeah", "yes", "yep", "okay", "ok", "right", "sure", "mhm", "hmm", "aha", "uh-huh", "i see", "all right", "uh huh", "huh"];
 
@@ -55,6 +58,7 @@ internal sealed class TurnMachine(TurnSettings turn, InterruptionSettings interr
     private DateTimeOffset? _turnSince;
     private bool _ignored;              // This stretch of sound was judged before: it does not stop the assistant again.
     private int _unrecognised;
+    private int _untilTone;             // So many answers of the recogniser to come, and the last of them is about a tone; 0: none is.
 
     public bool CallerSpeaks => _speakingSince is not null;
 
@@ -98,12 +102,22 @@ internal sealed class TurnMachine(TurnSettings turn, InterruptionSettings interr
         return TurnSignal.None;
     }
 
+    /// <summary>The sound that is there now is a machine's tone: what the recogniser takes it for are no words.</summary>
+    public void OnTone(DateTimeOffset now)
+    {
+        if (_speakingSince is { } since && now - since < LongestTone)
+        {
+            _untilTone = _unrecognised;
+        }
+    }
+
     public TurnSignal OnPartial(string text, bool agentSpeaks) => agentSpeaks || IsHushed ? Interrupts(Joined(text)) : TurnSignal.None;
 
     public TurnSignal OnFinal(string text, DateTimeOffset now, bool agentSpeaks)
     {
         _unrecognised = Math.Max(0, _unrecognised - 1);
-        if (!string.IsNullOrWhiteSpace(text))
+        var isTone = _untilTone > 0 && --_untilTone == 0;
+        if (!isTone && !string.IsNullOrWhiteSpace(text))
         {
             _finals.Add(text.Trim());
         }

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using VoicePlatform.MediaServer.Sip.Signalling;
+using VoicePlatform.Tests.Support;
 
 namespace VoicePlatform.Tests.MediaServer.Sip;
 
@@ -81,16 +82,18 @@ internal sealed class CalleeRulesTests
     [Test]
     public async Task A_refusal_before_any_provisional_response_is_repeated_only_when_asked_again()
     {
+        var clock = new ManualTime();
         await using var alice = TestAgent.Start((call, _) =>
         {
             call.Reject(403, null);
             return Task.CompletedTask;
-        });
+        }, clock: clock);
         using var peer = new WirePeer();
         var invite = peer.Request("INVITE", alice.Agent.Port, body: TestAgent.Offer);
         peer.Send(alice.Agent.Port, invite);
         Assert.That((await peer.ReceiveAsync() as SipResponse)?.Status, Is.EqualTo(403));
-        Assert.That(await peer.CollectAsync(TimeSpan.FromMilliseconds(300)), Is.Empty);
+        clock.Advance(TimeSpan.FromMilliseconds(300));
+        Assert.That(await peer.CollectAsync(TimeSpan.FromMilliseconds(100)), Is.Empty);
 
         peer.Send(alice.Agent.Port, invite);
         var again = await peer.ResponseAsync();
@@ -226,7 +229,7 @@ internal sealed class CalleeRulesTests
         Assert.That(await AskAsync("INFO", headers: "Require: magic\r\n"), Is.EqualTo(420));
         Assert.That(await AskAsync("BYE"), Is.EqualTo(200));
         Assert.That(observer.Infos.Single(), Is.EqualTo(("application/dtmf-relay", "Signal=5")));
-        Assert.That(call.Ended.IsCancellationRequested, Is.True);
+        await TestAgent.EventuallyAsync(() => call.Ended.IsCancellationRequested, "the call is over");
     }
 
     [Test]
@@ -331,7 +334,7 @@ internal sealed class CalleeRulesTests
         await stream.WriteAsync(Encoding.UTF8.GetBytes(two + "\r\n" + one.Replace("tcp-1", "tcp-3", StringComparison.Ordinal)));
         var text = "";
         var buffer = new byte[65_536];
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5), TimeProvider.System);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20), TimeProvider.System);
         while (!text.Contains("tcp-3", StringComparison.Ordinal))
         {
             text += Encoding.UTF8.GetString(buffer, 0, await stream.ReadAsync(buffer, patience.Token));
@@ -351,7 +354,7 @@ internal sealed class CalleeRulesTests
         await tcp.ConnectAsync(IPAddress.Loopback, alice.Agent.Port);
         var stream = tcp.GetStream();
         await stream.WriteAsync(Encoding.UTF8.GetBytes(text));
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5), TimeProvider.System);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20), TimeProvider.System);
 
         Assert.That(await stream.ReadAsync(new byte[100], patience.Token), Is.Zero);
         await TestAgent.EventuallyAsync(() => alice.Agent.Kept.Connections == 0, "it is forgotten");

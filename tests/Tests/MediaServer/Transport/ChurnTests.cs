@@ -38,7 +38,15 @@ internal sealed class ChurnTests
         {
             for (var visit = 0; visit < Visits; visit++)
             {
-                failures += Visit(server, source, (n * Visits) + visit) ? 0 : 1;
+                try
+                {
+                    Interlocked.Add(ref failures, Visit(server, source, (n * Visits) + visit) ? 0 : 1);
+                }
+                catch (Exception e)
+                {
+                    Interlocked.Increment(ref failures);        // An exception that left the thread would end the run.
+                    TestContext.Out.WriteLine(e);
+                }
             }
         })).ToArray();
         foreach (var visitor in visitors)

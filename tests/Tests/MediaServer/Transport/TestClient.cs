@@ -341,7 +341,18 @@ internal sealed class TestClient : IPeerObserver, ISctpObserver, IDisposable
         }
     }
 
-    private bool IsLost() => Loss > 0 && _random.NextDouble() < Loss;
+    private bool IsLost()
+    {
+        if (Loss == 0)
+        {
+            return false;
+        }
+
+        lock (_random)
+        {
+            return _random.NextDouble() < Loss;
+        }
+    }
 
     private void Check(byte[] buffer)
     {
