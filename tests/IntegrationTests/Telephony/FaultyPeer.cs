@@ -49,6 +49,9 @@ internal sealed class FaultyPeer : IAsyncDisposable
     /// <summary>Calls that reached it, however often each was asked for.</summary>
     public int Calls => _requests.Keys.Where(r => r.StartsWith("INVITE ", StringComparison.Ordinal)).Select(r => r.Split(' ')[1]).Distinct(StringComparer.Ordinal).Count();
 
+    /// <summary>When the first call's first packet came; null: none has.</summary>
+    public DateTimeOffset? InvitedAt { get; private set; }
+
     public bool WasHungUp => _requests.Keys.Any(r => r.StartsWith("BYE ", StringComparison.Ordinal));
 
     public async ValueTask DisposeAsync()
@@ -70,6 +73,7 @@ internal sealed class FaultyPeer : IAsyncDisposable
             if (request.IndexOf(' ', StringComparison.Ordinal) is var end and > 0)
             {
                 var method = request[..end];
+                InvitedAt ??= method == "INVITE" ? TimeProvider.System.GetUtcNow() : null;
                 _requests.TryAdd($"{method} {Header(request, "Call-ID")} {Header(request, "CSeq").Split(' ')[0]}", request);
                 if (!_isGone && _manner is not FaultyManner.Swallow)
                 {
