@@ -11,9 +11,9 @@ public sealed class WakeUp : IDisposable
         {
             _signal.Release();
         }
-        catch (SemaphoreFullException)
+        catch (Exception e) when (e is SemaphoreFullException or ObjectDisposedException)
         {
-            // Already awake.
+            // Already awake, or over.
         }
     }
 

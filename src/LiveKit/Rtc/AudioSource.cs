@@ -72,7 +72,7 @@ public sealed class AudioSource : IDisposable, IValueTaskSource, IThreadPoolWork
 
     /// <summary>
     /// Queues audio. Ends when the queue has taken it, so a writer that awaits is paced to real time once the queue is full;
-    /// <see cref="Clear"/> releases it at once. The samples are copied, and nothing is allocated.
+    /// <see cref="Clear"/> releases it within some hundredths of a second. The samples are copied, and nothing is allocated.
     /// </summary>
     /// <param name="samples">Interleaved 16-bit PCM, at most one second.</param>
     /// <exception cref="InvalidOperationException">The previous capture has not ended.</exception>
@@ -157,20 +157,29 @@ public sealed class AudioSource : IDisposable, IValueTaskSource, IThreadPoolWork
     void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _captured.OnCompleted(continuation, state, token, flags);
 
-    void IValueTaskSource.GetResult(short token) => _captured.GetResult(token);
+    void IValueTaskSource.GetResult(short token)
+    {
+        try
+        {
+            _captured.GetResult(token);
+        }
+        finally
+        {
+            // Not before: the next capture begins with the same source, and its end must not be taken for this one's.
+            lock (_gate)
+            {
+                _busy = false;
+                if (_disposed)
+                {
+                    _client.UnlistenCapture(_captureId);
+                }
+            }
+        }
+    }
 
     void IThreadPoolWorkItem.Execute()
     {
         var error = _error;
-        lock (_gate)
-        {
-            _busy = false;
-            if (_disposed)
-            {
-                _client.UnlistenCapture(_captureId);
-            }
-        }
-
         if (error is null)
         {
             _captured.SetResult(true);

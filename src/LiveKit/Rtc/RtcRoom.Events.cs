@@ -86,12 +86,10 @@ public sealed partial class RtcRoom
         {
             case Case.ParticipantConnected:
                 var joined = new RemoteParticipant(message.ParticipantConnected.Info);
-                if (_participants.TryRemove(joined.Identity, out var former))
-                {
-                    former.Release();
-                }
-
+                // Who comes back takes his own place: at no time nobody is in it.
+                var former = _participants.GetValueOrDefault(joined.Identity);
                 _participants[joined.Identity] = joined;
+                former?.Release();
                 Emit(new RoomEvent.ParticipantConnected(joined));
                 break;
             case Case.ParticipantDisconnected:

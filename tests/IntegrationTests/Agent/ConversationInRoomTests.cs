@@ -73,6 +73,23 @@ internal sealed class ConversationInRoomTests
     }
 
     [Test]
+    public async Task An_agent_whose_connection_is_made_anew_goes_on_with_its_conversation()
+    {
+        await using var call = await RealConversation.StartAsync("Welcome.", Script);
+        await call.HearOutAsync();
+        await call.ReconnectAgentAsync();
+        await call.WriteAsync("please");
+        await RealConversation.UntilAsync(() => call.Transcript.Contains("A: As you wish."), () => string.Join(" | ", call.Transcript));
+        Assert.That(call.Finished.IsCompleted, Is.False);
+
+        var before = call.AudibleFrames;
+        await call.WriteAsync("bye");
+        await RealConversation.UntilAsync(() => call.AudibleFrames > before + 20, () => "It was not heard again.");
+        Assert.That(await call.Finished.WaitAsync(TimeSpan.FromSeconds(20)), Is.EqualTo(EndReasons.AssistantEnded));
+        Assert.That(call.Transcript, Is.EqualTo(["A: Welcome.", "U: please", "A: As you wish.", "U: bye", "A: See you soon."]));
+    }
+
+    [Test]
     public async Task A_caller_who_hangs_up_in_the_middle_of_a_sentence_ends_the_session()
     {
         await using var call = await RealConversation.StartAsync(Story, Script);

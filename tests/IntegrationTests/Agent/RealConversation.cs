@@ -31,6 +31,7 @@ namespace VoicePlatform.IntegrationTests.Agent;
 internal sealed class RealConversation : IMediator, IAsyncDisposable
 {
     private const int FrameSamples = 320;
+    private const string AgentIdentity = "assistant-ai-agent";
 
     private static readonly ApiKey Key = new("APIkey", "a secret of at least thirty-two bytes");
 
@@ -44,6 +45,8 @@ internal sealed class RealConversation : IMediator, IAsyncDisposable
     private readonly PocketSphinxSpeech _sphinx = new(1, TimeProvider.System);
     private readonly ConcurrentBag<Task> _work = [];
     private EmbeddedServer _server = null!;
+    private int _attended;
+    private int _departures;
     private AgentService _agent = null!;
     private RtcRoom _room = null!;
     private AudioSource _microphone = null!;
@@ -116,6 +119,15 @@ internal sealed class RealConversation : IMediator, IAsyncDisposable
 
     public Task WriteAsync(string text) => _room.LocalParticipant.SendTextAsync(text, new TextStreamOptions { Topic = "lk.chat" }, default);
 
+    /// <summary>The server has the agent's client join anew, as after media that failed; ends when it is back.</summary>
+    public async Task ReconnectAgentAsync()
+    {
+        var room = _server.Rooms.Find("room")!;
+        await room.AskAsync(() => room.RemoveParticipant(AgentIdentity, DisconnectReason.StateMismatch, LeaveRequest.Types.Action.Reconnect), CancellationToken.None);
+        await UntilAsync(() => Volatile.Read(ref _departures) > 0, () => "The agent did not go.");
+        await UntilAsync(() => _room.RemoteParticipants.ContainsKey(AgentIdentity), () => "The agent did not come back.");
+    }
+
     public Task HangUpAsync() => _room.DisconnectAsync(default);
 
     public static async Task UntilAsync(Func<bool> condition, Func<string> what, double seconds = 30)
@@ -158,6 +170,8 @@ internal sealed class RealConversation : IMediator, IAsyncDisposable
     {
         switch (request)
         {
+            case AttendSession when Interlocked.Increment(ref _attended) > 1:
+                return Result<ConversationPlan>.Failed(new Error(ErrorKind.Conflict, "session.attended", "An agent is there already."));
             case AttendSession attend:
                 return Result<ConversationPlan>.Ok(new ConversationPlan(attend.SessionId, "tenant", "room", "caller", _assistant, new Dictionary<string, string>(), TimeSpan.FromMinutes(5)));
             case ReportProgress report:
@@ -232,6 +246,9 @@ internal sealed class RealConversation : IMediator, IAsyncDisposable
         {
             switch (e)
             {
+                case RoomEvent.ParticipantDisconnected:
+                    Interlocked.Increment(ref _departures);
+                    break;
                 case RoomEvent.AttributesChanged changed when changed.Changed.TryGetValue("lk.agent.state", out var state):
                     States.Enqueue(state);
                     break;

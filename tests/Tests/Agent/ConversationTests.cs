@@ -28,6 +28,24 @@ internal sealed class ConversationTests
     }
 
     [Test]
+    public async Task A_reply_that_follows_a_cut_one_at_once_waits_for_the_line()
+    {
+        await using var call = new ScriptedCall();
+        await call.AnswerTheCallAsync();
+        call.Line.Release = TimeSpan.FromSeconds(0.5);
+        call.Mind.Answer = (_, _) => ScriptedMind.Texts("One two three four five six seven eight nine ten.");
+        await call.SayAsync("a story");
+        await call.UntilAsync(() => call.Room.State == "speaking" && call.Line.Given > 15, "the story");
+        await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System);      // The clock stands: whoever plays waits with a frame.
+        Assert.That(call.Line.IsTaking, Is.True);
+        await call.PostAsync(new ConversationEvent.Say("Wait."));
+
+        await call.UntilAsync(() => call.Room.State == "listening", "the word");
+        Assert.That((await call.TranscriptAsync())[^1], Does.EndWith(": Wait."));
+        Assert.That(call.Notes.Select(n => n.Kind), Has.None.EqualTo("reply.failed"));
+    }
+
+    [Test]
     public async Task A_caller_who_interrupts_silences_the_assistant_and_only_what_was_heard_is_kept()
     {
         await using var call = new ScriptedCall();

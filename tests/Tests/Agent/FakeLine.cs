@@ -3,7 +3,10 @@ using VoicePlatform.Agent.Pipeline;
 
 namespace VoicePlatform.Tests.Agent;
 
-/// <summary>A telephone line that plays at the pace of the test's clock and knows every sample that came out at its end.</summary>
+/// <summary>
+/// A telephone line that plays at the pace of the test's clock and knows every sample that came out at its end. As the real one it takes a frame at a time, and who waits
+/// with one when it is emptied waits some milliseconds more.
+/// </summary>
 internal sealed class FakeLine(TimeProvider clock) : IAudioOut
 {
     private static readonly TimeSpan Capacity = TimeSpan.FromMilliseconds(200);
@@ -13,6 +16,7 @@ internal sealed class FakeLine(TimeProvider clock) : IAudioOut
     private readonly List<(DateTimeOffset At, short[] Samples)> _frames = [];
     private CancellationTokenSource _cleared = new();
     private DateTimeOffset _until;
+    private bool _isTaking;
 
     /// <summary>It holds more than it takes: a writer waits until it has played some.</summary>
     public bool IsFull
@@ -22,6 +26,21 @@ internal sealed class FakeLine(TimeProvider clock) : IAudioOut
             lock (_lock)
             {
                 return _until - clock.GetUtcNow() > Capacity;
+            }
+        }
+    }
+
+    /// <summary>How long who waits with a frame waits on when the line is emptied, of real time.</summary>
+    public TimeSpan Release { get; set; } = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>A writer waits until it has played some.</summary>
+    public bool IsTaking
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _isTaking;
             }
         }
     }
@@ -80,6 +99,11 @@ internal sealed class FakeLine(TimeProvider clock) : IAudioOut
         Task wait;
         lock (_lock)
         {
+            if (_isTaking)
+            {
+                throw new InvalidOperationException("The previous frame has not been taken yet.");
+            }
+
             var now = clock.GetUtcNow();
             var at = _until > now ? _until : now;
             _frames.Add((at, frame.ToArray()));
@@ -89,10 +113,15 @@ internal sealed class FakeLine(TimeProvider clock) : IAudioOut
                 return;
             }
 
+            _isTaking = true;
             wait = Task.Delay(_until - now - Capacity, clock, _cleared.Token);
         }
 
-        await wait.WaitAsync(ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await wait.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        lock (_lock)
+        {
+            _isTaking = false;
+        }
     }
 
     public void Clear()
@@ -106,7 +135,13 @@ internal sealed class FakeLine(TimeProvider clock) : IAudioOut
             (cleared, _cleared) = (_cleared, new CancellationTokenSource());
         }
 
-        cleared.Cancel();
-        cleared.Dispose();
+        _ = ReleaseAsync();
+
+        async Task ReleaseAsync()
+        {
+            await Task.Delay(Release, TimeProvider.System);      // The real one releases whatever the clock of a test says.
+            await cleared.CancelAsync();
+            cleared.Dispose();
+        }
     }
 }

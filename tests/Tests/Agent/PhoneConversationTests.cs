@@ -53,11 +53,117 @@ internal sealed class PhoneConversationTests
         Assert.That(call.Notes.Select(n => n.Detail), Has.Some.Contains("486 Busy Here"));
     }
 
-    private static async IAsyncEnumerable<VoicePlatform.Agent.Language.Generated> Transferring(string text, string to)
+    [Test]
+    public async Task Who_thanks_for_the_transfer_is_transferred()
+    {
+        await using var call = await TransferringAsync(new(), "I am transferring you to one of my colleagues now.");
+        await call.SayAsync("thank you very much", seconds: 1);
+        await call.UntilAsync(() => call.Running.IsCompleted, "the end");
+
+        Assert.That(await call.Running, Is.EqualTo(EndReasons.Transferred));
+        Assert.That(await call.TranscriptAsync(), Is.SupersetOf(new[] { "A1: I am transferring you to one of my colleagues now.", "U2: thank you very much" }));
+        Assert.That(call.Mind.Asked, Has.Count.EqualTo(1), "It is kept, and not answered.");
+    }
+
+    [Test]
+    public async Task What_cuts_the_announcement_does_not_cancel_the_transfer()
+    {
+        await using var call = await TransferringAsync(new() { Transfer = new() });
+        await call.PostAsync(new ConversationEvent.Say("One moment."));
+        await call.UntilAsync(() => call.Room.Transfers.Count == 1, "the transfer");
+        call.Room.Transfer!.SetResult(null);
+        await call.UntilAsync(() => call.Running.IsCompleted, "the end");
+
+        Assert.That(await call.Running, Is.EqualTo(EndReasons.Transferred));
+    }
+
+    [Test]
+    public async Task While_it_rings_elsewhere_nobody_is_asked_whether_they_are_there()
+    {
+        await using var call = await TransferringAsync(new() { Transfer = new() }, assistant: Assistant with { Limits = new Limits { IdleRepromptS = 3 } });
+        await call.UntilAsync(() => call.Room.Transfers.Count == 1, "the transfer");
+        await call.PassAsync(20);
+        Assert.That(call.Room.Spoken, Has.Length.EqualTo(2));
+
+        call.Room.Transfer!.SetResult("486 Busy Here");
+        await call.UntilAsync(() => call.Room.Spoken.Contains("I am sorry, I could not transfer you."), "the apology");
+        await call.UntilAsync(() => call.Room.Spoken.Contains("Are you still there?"), "the call, which goes on");
+    }
+
+    [TestCase("", EndReasons.Transferred)]
+    [TestCase("487 Request Terminated", EndReasons.CallerLeft)]
+    [TestCase(null, EndReasons.CallerLeft, Description = "nobody tells")]
+    public async Task An_exchange_that_hangs_up_before_it_tells_of_the_transfer_is_waited_for(string? outcome, string reason)
+    {
+        await using var call = await TransferringAsync(new() { Transfer = new() });
+        await call.UntilAsync(() => call.Room.Transfers.Count == 1, "the transfer");
+        await call.PostAsync(new ConversationEvent.CallerLeft());
+        var left = call.Time.GetUtcNow();
+        await call.PassAsync(1);
+        Assert.That(call.Running.IsCompleted, Is.False);
+        if (outcome is not null)
+        {
+            call.Room.Transfer!.SetResult(outcome.Length > 0 ? outcome : null);
+        }
+
+        await call.UntilAsync(() => call.Running.IsCompleted, "the end");
+        Assert.That(await call.Running, Is.EqualTo(reason));
+        Assert.That((call.Time.GetUtcNow() - left).TotalSeconds, Is.LessThan(12));
+        call.Room.Transfer!.TrySetResult(null);
+    }
+
+    [Test]
+    public async Task A_transfer_is_not_lost_to_an_end_that_is_asked_for_with_it_nor_a_goodbye_to_its_failure()
+    {
+        await using var both = await TransferringAsync(new(), andEnd: true);
+        await both.UntilAsync(() => both.Running.IsCompleted, "the end");
+        Assert.That(await both.Running, Is.EqualTo(EndReasons.Transferred));
+
+        await using var call = await TransferringAsync(new() { Transfer = new() });
+        await call.UntilAsync(() => call.Room.Transfers.Count == 1, "the transfer");
+        await call.PostAsync(new ConversationEvent.Reported(Continuation.OutOfCredits));
+        await call.UntilAsync(() => call.Room.State == "speaking", "the goodbye");
+        call.Room.Transfer!.SetResult("486 Busy Here");
+        await call.UntilAsync(() => call.Running.IsCompleted, "the end");
+        Assert.That(await call.Running, Is.EqualTo(EndReasons.OutOfCredits));
+        Assert.That((await call.TranscriptAsync())[^1], Does.EndWith("Goodbye."));
+    }
+
+    [Test]
+    public async Task A_goodbye_to_a_machine_is_not_cut_by_its_beep()
+    {
+        await using var call = new ScriptedCall(phone: Outbound(VoicemailAction.LeaveMessage));
+        await call.PostAsync(new ConversationEvent.CallerReady());
+        await call.SayAsync(Machine, seconds: 3);
+        await call.PostAsync(new ConversationEvent.Reported(Continuation.OutOfCredits));
+        await call.UntilAsync(() => call.Room.State == "speaking", "the goodbye");
+        await call.PostAsync(new ConversationEvent.Beeped());
+        await call.UntilAsync(() => call.Running.IsCompleted, "the end");
+
+        Assert.That(await call.Running, Is.EqualTo(EndReasons.OutOfCredits));
+        Assert.That(call.Room.Spoken, Has.None.EqualTo("Please call us back."));
+    }
+
+    /// <summary>A call whose caller is being told that he is transferred.</summary>
+    private static async Task<ScriptedCall> TransferringAsync(FakeRoom room, string text = "I am transferring you now.", bool andEnd = false, AssistantDocument? assistant = null)
+    {
+        var call = new ScriptedCall(assistant ?? Assistant, phone: Outbound(VoicemailAction.None), room: room);
+        await call.AnswerTheCallAsync();
+        call.Mind.Answer = (_, _) => Transferring(text, "+15550100", andEnd);
+        await call.SayAsync("a person please");
+        await call.UntilAsync(() => call.Room.State == "speaking", "the announcement");
+        return call;
+    }
+
+    private static async IAsyncEnumerable<VoicePlatform.Agent.Language.Generated> Transferring(string text, string to, bool andEnd = false)
     {
         await Task.CompletedTask;
         yield return new VoicePlatform.Agent.Language.Generated.Text(text);
         yield return new VoicePlatform.Agent.Language.Generated.Transfer(to);
+        if (andEnd)
+        {
+            yield return new VoicePlatform.Agent.Language.Generated.EndConversation();
+        }
     }
 
     [Test]

@@ -18,7 +18,7 @@ internal sealed class PlayoutTests
     public PlayoutTests()
     {
         _line = new FakeLine(_time);
-        _playout = new Playout(_line, _time, _begun.Add);
+        _playout = new Playout(_line, _time, _begun.Add, Task.CompletedTask);
     }
 
     [Test]

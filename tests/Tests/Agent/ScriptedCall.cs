@@ -21,8 +21,9 @@ internal sealed class ScriptedCall : IAsyncDisposable
     private readonly Dictionary<int, TurnTiming> _turns = [];
     private int _segment;
 
-    public ScriptedCall(AssistantDocument? assistant = null, TimeSpan? maxDuration = null, PhoneCall? phone = null, TimeSpan? covered = null)
+    public ScriptedCall(AssistantDocument? assistant = null, TimeSpan? maxDuration = null, PhoneCall? phone = null, TimeSpan? covered = null, FakeRoom? room = null)
     {
+        Room = room ?? new FakeRoom();
         Line = new FakeLine(Time);
         var plan = new ConversationPlan(
             "session", "tenant", "room", "caller", assistant ?? new AssistantDocument { Name = "Test", Greeting = new Greeting { Text = "Hello and welcome." } },
@@ -40,7 +41,7 @@ internal sealed class ScriptedCall : IAsyncDisposable
 
     public ScriptedVoice Voice { get; } = new();
 
-    public FakeRoom Room { get; } = new();
+    public FakeRoom Room { get; }
 
     public Reporter Reporter { get; }
 
@@ -245,10 +246,13 @@ internal sealed class FakeRoom : IRoomVoice
     /// <summary>Why the next transfer does not come about; null: it does.</summary>
     public string? TransferFailure { get; set; }
 
+    /// <summary>How the transfer that is asked for ends, when that is known; null: at once.</summary>
+    public TaskCompletionSource<string?>? Transfer { get; set; }
+
     public Task<string?> TransferAsync(string to)
     {
         Transfers.Add(to);
-        return Task.FromResult(TransferFailure);
+        return Transfer?.Task ?? Task.FromResult(TransferFailure);
     }
 
     private readonly Lock _lock = new();

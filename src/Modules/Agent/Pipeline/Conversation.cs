@@ -23,6 +23,9 @@ internal sealed class Conversation : IReplyObserver
     private static readonly TimeSpan LongestWaitForCaller = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan LongestEnding = TimeSpan.FromSeconds(5);
 
+    // An exchange that takes a call over hangs up before it is known that it did.
+    private static readonly TimeSpan TransferReport = TimeSpan.FromSeconds(5);
+
     // Whoever asked to wait may take this long before the assistant asks whether somebody is there.
     private static readonly TimeSpan WaitPatience = TimeSpan.FromMinutes(2);
 
@@ -45,6 +48,7 @@ internal sealed class Conversation : IReplyObserver
     private readonly DateTimeOffset _createdAt;
     private readonly List<Task> _ending = [];
     private Reply? _reply;
+    private Task _lineIsFree = Task.CompletedTask;      // From the last reply.
     private Speculation? _speculation;
     private int _failures;                              // Answers in a row that failed.
     private int _reprompts;
@@ -56,6 +60,9 @@ internal sealed class Conversation : IReplyObserver
     private DateTimeOffset _patientUntil;               // Somebody asked to wait until then.
     private bool _isOnHold;                             // By the exchange: nothing said now would be heard.
     private string? _endAfterReply;
+    private string? _transferringTo;                    // While it is not known whether that came about.
+    private string? _leaveReason;                       // Why it ends unless the transfer under way has come about.
+    private DateTimeOffset? _leaveBy;
     private DateTimeOffset? _leftAt;
 
     public Conversation(ConversationPlan plan, Cast cast, IAudioOut line, IRoomVoice room, Reporter reporter, TimeProvider clock)
@@ -70,7 +77,10 @@ internal sealed class Conversation : IReplyObserver
 
     private DateTimeOffset Now => _clock.GetUtcNow();
 
-    private bool AgentSpeaks => _reply is not null && _endAfterReply is null;
+    private bool AgentSpeaks => _reply is not null && !IsLeaving;
+
+    /// <summary>A goodbye, or that the caller is being transferred, is said to its end.</summary>
+    private bool IsLeaving => _endAfterReply is not null || _transferringTo is not null || _reply?.TransferTo is not null;
 
     /// <summary>Waits while the mailbox is full: nothing that happened is lost. When the conversation is over, nobody needs to know.</summary>
     public async ValueTask PostAsync(ConversationEvent e, CancellationToken ct)
@@ -120,11 +130,7 @@ internal sealed class Conversation : IReplyObserver
         {
             _reporter.Ended(_leftAt ?? Now);
             _mailbox.Writer.TryComplete();
-            if (_reply is not null)
-            {
-                CutReply();
-            }
-
+            _ = Cut();
             if (_turns.Text.Length > 0)
             {
                 // Understood, and not answered any more.
@@ -174,8 +180,15 @@ internal sealed class Conversation : IReplyObserver
                 Greet();
                 break;
             case ConversationEvent.CallerLeft left:
-                _leftAt = left.At;
-                return _endAfterReply ?? (!_callerReady ? EndReasons.NeverStarted : left.LostLine ? EndReasons.LineLost : EndReasons.CallerLeft);
+                _leftAt = left.At ?? Now;
+                var reason = _endAfterReply ?? (!_callerReady ? EndReasons.NeverStarted : left.LostLine ? EndReasons.LineLost : EndReasons.CallerLeft);
+                if (_transferringTo is null || _endAfterReply is not null)
+                {
+                    return reason;
+                }
+
+                (_leaveReason, _leaveBy) = (reason, Now + TransferReport);
+                break;
             case ConversationEvent.Stop stop:
                 return stop.Reason;
             case ConversationEvent.SpeechStarted started:
@@ -199,7 +212,7 @@ internal sealed class Conversation : IReplyObserver
                 break;
             case ConversationEvent.Heard { Transcription: Transcription.Final final }:
                 _timings.Recognised(final.Took);
-                if (_machine.IsMachine($"{_turns.Text} {final.Text}", Now))
+                if (_endAfterReply is null && _machine.IsMachine($"{_turns.Text} {final.Text}", Now))
                 {
                     return MeetMachine(final.Text);
                 }
@@ -256,8 +269,18 @@ internal sealed class Conversation : IReplyObserver
             case ConversationEvent.Transferred { Failure: null }:
                 return EndReasons.Transferred;
             case ConversationEvent.Transferred transferred:
+                _transferringTo = null;
                 _reporter.Note("transfer.failed", $"{transferred.To}: {transferred.Failure}");
-                Start(Reply.Fixed("I am sorry, I could not transfer you."));
+                if (_leaveReason is not null)
+                {
+                    return _leaveReason;
+                }
+
+                if (_endAfterReply is null)
+                {
+                    Start(Reply.Fixed("I am sorry, I could not transfer you."));
+                }
+
                 break;
             case ConversationEvent.Woke:
                 return OnTime();
@@ -291,12 +314,17 @@ internal sealed class Conversation : IReplyObserver
 
     private void Follow(TurnSignal signal)
     {
-        if (_endAfterReply is not null || _machine.IsWaiting)
+        if (IsLeaving || _machine.IsWaiting)
         {
-            // The goodbye is said to its end, and a machine to its beep. What is still said is kept, and not answered.
-            if (signal is TurnSignal.EndOfTurn)
+            // Last words are said to their end, and a machine to its beep. What is still said is kept, and not answered.
+            switch (signal)
             {
-                KeepTurn();
+                case TurnSignal.EndOfTurn:
+                    KeepTurn();
+                    break;
+                case TurnSignal.GoOn or TurnSignal.BargeIn:
+                    _reply?.GoOn();
+                    break;
             }
 
             return;
@@ -382,11 +410,7 @@ internal sealed class Conversation : IReplyObserver
         return null;
     }
 
-    private void LeaveMessage()
-    {
-        _machine.OnMessage();
-        SayGoodbye(_machine.Message, EndReasons.Voicemail);
-    }
+    private void LeaveMessage() => SayGoodbye(_machine.Message, EndReasons.Voicemail);
 
     private void Answer(string text, DateTimeOffset since)
     {
@@ -425,7 +449,7 @@ internal sealed class Conversation : IReplyObserver
     /// <summary>Everything said so far is understood, and the turn is probably over: the answer may be begun.</summary>
     private void Speculate()
     {
-        if (!_plan.Assistant.Turn.Preemptive || _plan.Tools.Count > 0 || _reply is not null || _endAfterReply is not null || !_turns.IsSettled || _turns.Text is not { Length: > 0 } text || _speculation?.Text == text)
+        if (!_plan.Assistant.Turn.Preemptive || _plan.Tools.Count > 0 || _reply is not null || IsLeaving || !_turns.IsSettled || _turns.Text is not { Length: > 0 } text || _speculation?.Text == text)
         {
             return;
         }
@@ -481,14 +505,23 @@ internal sealed class Conversation : IReplyObserver
         CutReply();
         _room.ShowState("thinking");
         _isApology = false;
-        _reply = new Reply(_transcript.Turn, answer, _cast.Voice, _line, _clock, this);
+        _reply = new Reply(_transcript.Turn, answer, _cast.Voice, _line, _clock, this, _lineIsFree);
+        _lineIsFree = _reply.LineIsFree;
     }
 
     private void CutReply()
     {
+        if (Cut() is { TransferTo: { } to } && _endAfterReply is null)
+        {
+            BeginTransfer(to);
+        }
+    }
+
+    private Reply? Cut()
+    {
         if (_reply is not { } reply)
         {
-            return;
+            return null;
         }
 
         var heard = reply.Cut();
@@ -497,6 +530,7 @@ internal sealed class Conversation : IReplyObserver
         _turns.OnReplyOver();
         Close(reply, heard, interrupted: true);
         _room.ShowState("listening");
+        return reply;
     }
 
     private string? ReplyEnded(Reply reply, Exception? error)
@@ -524,27 +558,37 @@ internal sealed class Conversation : IReplyObserver
 
         // An apology that was heard is no answer.
         _failures = _isApology ? _failures : 0;
+        if (_endAfterReply is null && reply.TransferTo is { } to)
+        {
+            _room.ShowState("listening");
+            BeginTransfer(to);
+            return null;
+        }
+
         if (_endAfterReply is not null || reply.EndsConversation)
         {
             return _endAfterReply ?? EndReasons.AssistantEnded;
         }
 
         _room.ShowState("listening");
-        if (reply.TransferTo is { } to)
-        {
-            Own(TransferAsync(to));
-            return null;
-        }
-
         Follow(_turns.OnTime(Now, agentSpeaks: false));
         return null;
     }
 
-    private async Task TransferAsync(string to)
+    private void BeginTransfer(string to)
     {
-        await Task.Yield();
-        var failure = await _room.TransferAsync(to);
-        TryPost(new ConversationEvent.Transferred(to, failure));
+        if (_transferringTo is null)
+        {
+            _transferringTo = to;
+            Own(TransferAsync());
+        }
+
+        async Task TransferAsync()
+        {
+            await Task.Yield();
+            var failure = await _room.TransferAsync(to);
+            await PostAsync(new ConversationEvent.Transferred(to, failure), CancellationToken.None);
+        }
     }
 
     private void Close(Reply reply, string heard, bool interrupted)
@@ -578,11 +622,15 @@ internal sealed class Conversation : IReplyObserver
         return null;
     }
 
+    /// <summary>The first goodbye is the one that is said.</summary>
     private void SayGoodbye(string text, string reason)
     {
-        CutReply();
-        _endAfterReply = reason;
-        Start(Reply.Fixed(text));
+        if (_endAfterReply is null)
+        {
+            _endAfterReply = reason;
+            _machine.StopWaiting();
+            Start(Reply.Fixed(text));
+        }
     }
 
     private string? OnTime()
@@ -590,6 +638,11 @@ internal sealed class Conversation : IReplyObserver
         if (!_callerReady)
         {
             return Now - _createdAt >= LongestWaitForCaller ? EndReasons.NeverStarted : null;
+        }
+
+        if (_leaveBy <= Now)
+        {
+            return _leaveReason;
         }
 
         if (_endAfterReply is null && Now - _startedAt >= _plan.MaxDuration)
@@ -638,7 +691,7 @@ internal sealed class Conversation : IReplyObserver
     }
 
     private DateTimeOffset? IdleAt() =>
-        _plan.Assistant.Limits.IdleRepromptS > 0 && _reply is null && !_turns.CallerSpeaks && _turns.Text.Length == 0 && !_isOnHold && !_machine.IsWaiting
+        _plan.Assistant.Limits.IdleRepromptS > 0 && _reply is null && !_turns.CallerSpeaks && _turns.Text.Length == 0 && !_isOnHold && !_machine.IsWaiting && _transferringTo is null
             ? Later(_lastActivity + TimeSpan.FromSeconds(_plan.Assistant.Limits.IdleRepromptS), _patientUntil)
             : null;
 
@@ -657,7 +710,7 @@ internal sealed class Conversation : IReplyObserver
         }
 
         DateTimeOffset? at = _endAfterReply is null ? Earlier(_startedAt + _plan.MaxDuration, CoverEndsAt) : null;
-        foreach (var other in (ReadOnlySpan<DateTimeOffset?>)[IdleAt(), _turns.WakeAt(AgentSpeaks), _machine.DueAt, _endAfterReply is null ? _keypad.DueAt : null])
+        foreach (var other in (ReadOnlySpan<DateTimeOffset?>)[_leaveBy, IdleAt(), _turns.WakeAt(AgentSpeaks), _machine.DueAt, _endAfterReply is null ? _keypad.DueAt : null])
         {
             at = at is null || other < at ? other ?? at : at;
         }

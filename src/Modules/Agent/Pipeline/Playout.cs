@@ -13,7 +13,7 @@ namespace VoicePlatform.Agent.Pipeline;
 /// _made    ─────────────────┘       what the voice has made so far
 /// </code>
 /// </summary>
-internal sealed class Playout(IAudioOut line, TimeProvider clock, Action<string> sentenceBegins)
+internal sealed class Playout(IAudioOut line, TimeProvider clock, Action<string> sentenceBegins, Task lineIsFree)
 {
     private const int SentencesAhead = 4;
     private const int PiecesAhead = 64;
@@ -24,6 +24,7 @@ internal sealed class Playout(IAudioOut line, TimeProvider clock, Action<string>
     private readonly List<Spoken> _spoken = [];
     private readonly short[] _kept = new short[KeptFrames * Pcm.FrameSamples];
     private readonly Lock _lock = new();                // Guards everything below, _spoken, and what is given to the line; never held while waiting.
+    private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _made;
     private long _given;
     private int _filled;
@@ -33,6 +34,9 @@ internal sealed class Playout(IAudioOut line, TimeProvider clock, Action<string>
 
     /// <summary>When the first sound left; null before.</summary>
     public long? FirstSoundAt => Volatile.Read(ref _firstSoundAt) is not 0 and var at ? at : null;
+
+    /// <summary>When it gives nothing to the line any more, nor do those before it.</summary>
+    public Task LineIsFree => _done.Task;
 
     /// <summary>What was heard so far.</summary>
     public string Heard
@@ -61,15 +65,24 @@ internal sealed class Playout(IAudioOut line, TimeProvider clock, Action<string>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public async Task RunAsync(CancellationToken ct)
     {
-        await foreach (var sentence in _sentences.Reader.ReadAllAsync(ct))
+        try
         {
-            await SpeakAsync(sentence, ct);
-        }
+            // A reply that was cut may have a frame that the line has not taken yet, for some milliseconds; the line takes one at a time.
+            await lineIsFree;
+            await foreach (var sentence in _sentences.Reader.ReadAllAsync(ct))
+            {
+                await SpeakAsync(sentence, ct);
+            }
 
-        // The last of it is still on its way to the caller's ear, and may yet be called back.
-        while (await GiveAsync(ct, isLast: true) is { Ticks: > 0 } queued)
+            // The last of it is still on its way to the caller's ear, and may yet be called back.
+            while (await GiveAsync(ct, isLast: true) is { Ticks: > 0 } queued)
+            {
+                await Task.Delay(queued, clock, ct);
+            }
+        }
+        finally
         {
-            await Task.Delay(queued, clock, ct);
+            _done.TrySetResult();
         }
     }
 

@@ -30,12 +30,14 @@ internal sealed class Reply : IAsyncDisposable
     private long _firstTokenAt;
     private long _firstSentenceAt;
     private long _firstAudioAt;
+    private volatile string? _transferTo;
 
-    public Reply(int turn, IAsyncEnumerable<Generated> answer, ITextToSpeech voice, IAudioOut line, TimeProvider clock, IReplyObserver observer)
+    /// <param name="lineIsFree">When the reply before this one gives nothing to the line any more.</param>
+    public Reply(int turn, IAsyncEnumerable<Generated> answer, ITextToSpeech voice, IAudioOut line, TimeProvider clock, IReplyObserver observer, Task lineIsFree)
     {
         (Turn, _clock, _observer) = (turn, clock, observer);
         StartedAt = clock.GetTimestamp();
-        _playout = new Playout(line, clock, sentence => observer.SentenceBegins(this, sentence));
+        _playout = new Playout(line, clock, sentence => observer.SentenceBegins(this, sentence), lineIsFree);
         _running = RunAsync(answer, voice);
     }
 
@@ -58,7 +60,10 @@ internal sealed class Reply : IAsyncDisposable
     public bool EndsConversation { get; private set; }
 
     /// <summary>Where the caller is to be handed over to after this.</summary>
-    public string? TransferTo { get; private set; }
+    public string? TransferTo => _transferTo;
+
+    /// <summary>When this one and those before give nothing to the line any more.</summary>
+    public Task LineIsFree => _playout.LineIsFree;
 
     public string Heard => _playout.Heard;
 
@@ -133,7 +138,7 @@ internal sealed class Reply : IAsyncDisposable
                     _observer.Used(used.Total with { Turn = Turn });
                     break;
                 case Generated.Transfer transfer:
-                    TransferTo = transfer.To;
+                    _transferTo = transfer.To;
                     break;
                 case Generated.EndConversation:
                     EndsConversation = true;

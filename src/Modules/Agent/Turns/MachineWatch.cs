@@ -46,6 +46,6 @@ internal sealed class MachineWatch(PhoneCall? phone)
 
     public void OnSilence(DateTimeOffset since) => _silentSince = since;
 
-    /// <summary>The message is said now.</summary>
-    public void OnMessage() => IsWaiting = false;
+    /// <summary>The message is said now, or something else that ends the call.</summary>
+    public void StopWaiting() => IsWaiting = false;
 }

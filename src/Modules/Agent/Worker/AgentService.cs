@@ -27,7 +27,7 @@ internal sealed partial class AgentService(
 
         _worker = new AgentWorker(
             server, new AgentWorkerOptions { AgentName = options.Value.AgentName }, this, clock, logs.CreateLogger<AgentWorker>());
-        await _worker.RunAsync(CancellationToken.None);
+        await _worker.RunAsync(stoppingToken);        // Cancelled only when it has drained, or when it is stopped before it began.
     }
 
     public override async Task StopAsync(CancellationToken cancellationToken)

@@ -26,6 +26,7 @@ internal sealed partial class RoomWatch(
     private string? _heardTrack;
     private string _callStatus = "";
     private int _arrivals;
+    private int _reconnections;
 
     /// <summary>Until cancelled or the room is over. Never fails: what goes wrong ends the conversation, and not in silence.</summary>
     public async Task RunAsync(CancellationToken ct)
@@ -92,6 +93,9 @@ internal sealed partial class RoomWatch(
             case RoomEvent.ParticipantDisconnected left when left.Participant.Identity == plan.ParticipantIdentity:
                 await LeaveAsync(left.Reason, ct);
                 break;
+            case RoomEvent.Reconnected:
+                Interlocked.Increment(ref _reconnections);
+                break;
             case RoomEvent.Disconnected { Reason: var reason }:
                 await conversation.PostAsync(new ConversationEvent.Stop(Why(reason)), ct);
                 break;
@@ -107,9 +111,16 @@ internal sealed partial class RoomWatch(
         _ => EndReasons.AgentFailed,
     };
 
-    /// <summary>Whether a participant who left so is likely to be back at once.</summary>
-    internal static bool ComesBack(DisconnectReason reason) =>
-        reason is DisconnectReason.DuplicateIdentity or DisconnectReason.SignalClose or DisconnectReason.StateMismatch or DisconnectReason.Migration;
+    /// <summary>
+    /// Whether a participant who left so is likely to be back at once. Without a reason everybody goes when it is our own connection that is made anew: then they are announced again. A
+    /// telephone whose media failed stays away; a web client is told to join anew.
+    /// </summary>
+    internal static bool ComesBack(DisconnectReason reason, bool isTelephone) => reason switch
+    {
+        DisconnectReason.UnknownReason or DisconnectReason.DuplicateIdentity or DisconnectReason.SignalClose or DisconnectReason.StateMismatch or DisconnectReason.Migration => true,
+        DisconnectReason.MediaFailure => !isTelephone,
+        _ => false,
+    };
 
     private void Arrive(Participant participant, CancellationToken ct)
     {
@@ -163,7 +174,7 @@ internal sealed partial class RoomWatch(
 
     private async ValueTask LeaveAsync(DisconnectReason reason, CancellationToken ct)
     {
-        if (!ComesBack(reason))
+        if (!ComesBack(reason, plan.Phone is not null))
         {
             await conversation.PostAsync(
                 new ConversationEvent.CallerLeft(LostLine: plan.Phone is not null && reason is DisconnectReason.MediaFailure or DisconnectReason.SipTrunkFailure), ct);
@@ -175,7 +186,14 @@ internal sealed partial class RoomWatch(
 
         async Task LeaveUnlessBackAsync()
         {
-            await Task.Delay(ComeBackPatience, clock, ct);
+            int reconnections;
+            do
+            {
+                reconnections = Volatile.Read(ref _reconnections);
+                await Task.Delay(ComeBackPatience, clock, ct);
+            }
+            while (room.State is RoomConnectionState.Reconnecting || reconnections != Volatile.Read(ref _reconnections));       // Only who is connected sees who is there.
+
             if (arrivals == Volatile.Read(ref _arrivals) && !room.RemoteParticipants.ContainsKey(plan.ParticipantIdentity))
             {
                 await conversation.PostAsync(new ConversationEvent.CallerLeft(At: leftAt), ct);

@@ -125,6 +125,7 @@ internal sealed class PocketSphinxSpeech(int decoders, TimeProvider clock) : ISp
     private sealed class Recogniser(PocketSphinxSpeech pool, Action<Transcription> hear) : IRecogniser
     {
         private Segment? _segment;
+        private int? _refused;
         private long _samples;
 
         public UsageTotal Usage => new("speech_to_text", ProviderName, ModelName, "second", (Interlocked.Read(ref _samples) + Pcm.SampleRate - 1) / Pcm.SampleRate);
@@ -134,8 +135,7 @@ internal sealed class PocketSphinxSpeech(int decoders, TimeProvider clock) : ISp
             _segment = new Segment(segment, hear);
             if (!pool._segments.Writer.TryWrite(_segment))
             {
-                hear(new Transcription.Failed(segment, new ProviderException(ProviderName, "More callers speak than PocketSphinx can follow.", retryable: true)));
-                _segment = null;
+                (_segment, _refused) = (null, segment);
             }
         }
 
@@ -151,7 +151,13 @@ internal sealed class PocketSphinxSpeech(int decoders, TimeProvider clock) : ISp
         public void End()
         {
             _segment?.Complete(pool.Now);
-            _segment = null;
+            if (_refused is { } refused)
+            {
+                // Not before: whoever listens knows of the speech only when it has begun.
+                hear(new Transcription.Failed(refused, new ProviderException(ProviderName, "More callers speak than PocketSphinx can follow.", retryable: true)));
+            }
+
+            (_segment, _refused) = (null, null);
         }
 
         public ValueTask DisposeAsync()
