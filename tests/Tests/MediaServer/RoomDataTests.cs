@@ -3,6 +3,7 @@ using VoicePlatform.LiveKit.Protocol;
 using VoicePlatform.MediaServer;
 using VoicePlatform.MediaServer.Rooms;
 using VoicePlatform.MediaServer.Transport;
+using VoicePlatform.MediaServer.Transport.Sctp;
 using Room = VoicePlatform.MediaServer.Rooms.Room;
 
 namespace VoicePlatform.Tests.MediaServer;
@@ -88,6 +89,19 @@ internal sealed class RoomDataTests
         await talk.SendAsync("alice", new DataPacket { Sequence = uint.MaxValue, User = new UserPacket { Payload = ByteString.CopyFromUtf8("end") } });
         Assert.That((await talk.ReceivedAsync("bob")).Count, Is.GreaterThan(0));
         Assert.That(talk.Room.DroppedData, Is.GreaterThan(0));
+    }
+
+    [Test]
+    public async Task A_message_that_no_channel_takes_is_dropped_and_holds_up_none_after_it()
+    {
+        await using var talk = await Talk.StartAsync();
+        var large = new DataPacket { User = new UserPacket { Payload = ByteString.CopyFrom(new byte[SctpAssociation.MaxMessage - 32]) } };
+        Assert.That(large.CalculateSize(), Is.LessThanOrEqualTo(SctpAssociation.MaxMessage), "as its sender may send it");
+        await talk.SendAsync("alice", large);
+        await talk.SendAsync("alice", new DataPacket { User = new UserPacket { Payload = ByteString.CopyFrom(new byte[400_000]) } });
+        await talk.SendAsync("alice", new DataPacket { User = new UserPacket { Payload = ByteString.CopyFromUtf8("next") } });
+        Assert.That((await talk.ReceivedAsync("bob")).Select(p => p.User.Payload.ToStringUtf8()), Is.EqualTo(new[] { "next" }));
+        Assert.That(talk.Room.DroppedData, Is.EqualTo(2));
     }
 
     [Test]
