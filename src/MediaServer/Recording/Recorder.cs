@@ -57,10 +57,12 @@ internal sealed partial class Recorder : IAsyncDisposable
         try
         {
             await File.WriteAllTextAsync(NoteOf(order.Path), JsonFormatter.Default.Format(info), ct);
-            await recording.JoinAsync(room, ct);
+            await recording.JoinAsync(room);
         }
         catch
         {
+            await recording.LeaveAsync();
+            recording.Dispose();
             await file.DisposeAsync();
             File.Delete(_store.FullPath(order.Path));
             File.Delete(NoteOf(order.Path));
