@@ -95,7 +95,7 @@ internal sealed partial class SipGateway : IIncomingCalls, IAsyncDisposable
         }
 
         var leg = _legs.Keys.FirstOrDefault(l => l.IsIn(request.RoomName, request.ParticipantIdentity) && !l.HasEnded) ?? throw TwirpException.NoParticipant();
-        var timeout = request.RingingTimeout is { Seconds: > 0 } given ? given.ToTimeSpan() : DefaultTransfer;
+        var timeout = MediaTerms.Of(request.RingingTimeout) ?? DefaultTransfer;
         var outcome = await leg.TransferAsync(request.TransferTo, [.. request.Headers.Select(h => (h.Key, h.Value))], timeout, cancellationToken);
         if (!outcome.IsTransferred && !(outcome.Kind is ReferKind.Unreported && leg.HasEnded))
         {
