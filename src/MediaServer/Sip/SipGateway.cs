@@ -50,7 +50,7 @@ internal sealed partial class SipGateway : IIncomingCalls, IAsyncDisposable
     {
         _phones.Start();
         _agent.Start();
-        _directory.OutboundChanged = () => _registrations.Follow(_directory.Outbound);
+        _directory.OutboundChanged = () => _registrations.Follow(() => _directory.Outbound);
     }
 
     /// <summary>Rings a telephone and lets it into a room. Not tied to the request: who asked may be gone when the telephone answers.</summary>
