@@ -85,14 +85,19 @@ internal sealed partial class Recorder : IAsyncDisposable
             return null;
         }
 
-        if (egress.Info.Status is EgressStatus.EgressActive or EgressStatus.EgressStarting)
+        // One step with the telling: it may end by itself at this moment, and the end is the last to be told.
+        var info = egress.Info;
+        lock (info)
         {
-            Change(egress.Info, i => i.Status = EgressStatus.EgressEnding);
-            egress.Running?.Stop();
-            Tell("egress_updated", egress.Info);
+            if (info.Status is EgressStatus.EgressActive or EgressStatus.EgressStarting)
+            {
+                Change(info, i => i.Status = EgressStatus.EgressEnding);
+                Tell("egress_updated", info);
+            }
         }
 
-        return Copy(egress.Info);
+        egress.Running?.Stop();
+        return Copy(info);
     }
 
     public async ValueTask DisposeAsync()
