@@ -175,11 +175,14 @@ internal sealed partial class SipGateway : IIncomingCalls, IAsyncDisposable
 
     private void Keep(PhoneLeg leg, Task running)
     {
+        // A call may be over before this line is: it is taken out only after it was put in.
+        var kept = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _legs[leg] = RunAsync();
+        kept.SetResult();
 
         async Task RunAsync()
         {
-            await Task.Yield();
+            await kept.Task;
             await running;
             _legs.TryRemove(leg, out _);
             await leg.DisposeAsync();
