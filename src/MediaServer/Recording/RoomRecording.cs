@@ -17,7 +17,7 @@ internal sealed partial class RoomRecording(RecordingPlan plan, TimeProvider clo
     private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan Behind = TimeSpan.FromMilliseconds(500);
 
-    private readonly ConcurrentQueue<Action<Dictionary<string, TrackReel>>> _changes = new();   // from the room's loop to the recorder
+    private readonly ConcurrentQueue<Action<Dictionary<string, TrackReel>, List<TrackReel>>> _changes = new();   // from the room's loop to the recorder
     private readonly CancellationTokenSource _stop = new();
     private LocalParticipant? _participant;
 
@@ -115,17 +115,15 @@ internal sealed partial class RoomRecording(RecordingPlan plan, TimeProvider clo
         var tape = new TrackTape(clock);
         var isAgent = publisher.Kind is ParticipantInfo.Types.Kind.Agent;
         var reel = new TrackReel(tape, plan.Channels == 2 && !isAgent ? 1 : 0, clock);
-        _changes.Enqueue(reels => reels[track.Sid] = reel);
+        _changes.Enqueue((reels, over) =>
+        {
+            EndReel(track.Sid, reels, over);
+            reels.Add(track.Sid, reel);
+        });
         return tape;
     }
 
-    void ILocalObserver.OnTrackEnded(string trackSid) => _changes.Enqueue(reels =>
-    {
-        if (reels.TryGetValue(trackSid, out var reel))
-        {
-            reel.IsOver = true;
-        }
-    });
+    void ILocalObserver.OnTrackEnded(string trackSid) => _changes.Enqueue((reels, over) => EndReel(trackSid, reels, over));
 
     void ILocalObserver.OnData(DataPacket packet)
     {
@@ -141,13 +139,17 @@ internal sealed partial class RoomRecording(RecordingPlan plan, TimeProvider clo
     {
         while (_changes.TryDequeue(out var change))
         {
-            change(reels);
+            change(reels, over);
         }
+    }
 
-        foreach (var (sid, reel) in reels.Where(r => r.Value.IsOver).ToList())
+    // A track may end and begin again between two turns: what the former reel still holds is heard to its end.
+    private static void EndReel(string sid, Dictionary<string, TrackReel> reels, List<TrackReel> over)
+    {
+        if (reels.Remove(sid, out var reel))
         {
+            reel.IsOver = true;
             over.Add(reel);
-            reels.Remove(sid);
         }
     }
 

@@ -1,6 +1,10 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using VoicePlatform.LiveKit.Protocol;
 using VoicePlatform.MediaServer.Recording;
+using VoicePlatform.MediaServer.Rooms;
+using VoicePlatform.MediaServer.Sip.Media.Codecs;
+using VoicePlatform.Tests.MediaServer.Sip.Media;
+using VoicePlatform.Tests.Support;
 
 namespace VoicePlatform.Tests.MediaServer;
 
@@ -24,6 +28,38 @@ internal sealed class RoomRecordingTests
 
         async Task<IEnumerable<string>> IdentitiesAsync() =>
             (await room.AskAsync(room.ListParticipants, CancellationToken.None)).Select(participant => participant.Identity);
+    }
+
+    [Test]
+    public async Task What_was_said_before_a_track_began_anew_is_recorded()
+    {
+        var silent = await RecordAsync(0);
+        Assert.That(await RecordAsync(10), Is.GreaterThan(silent + 300), "bytes: sound takes more of them than silence");
+    }
+
+    /// <summary>Records a second, in which a track with a tone of so many frames ends and begins again within one turn.</summary>
+    private static async Task<long> RecordAsync(int frames)
+    {
+        var clock = new ManualTime();
+        using var recording = new RoomRecording(new RecordingPlan("EG_x", "r", 1), clock, NullLogger.Instance);
+        var (observer, track) = ((ILocalObserver)recording, new TrackInfo { Sid = "TR_x" });
+        var tape = observer.OnTrack(new ParticipantInfo(), track)!;
+        using var encoder = new OpusEncoder(48_000, complexity: 5);
+        var packet = new byte[1_275];
+        for (var i = 0; i < frames; i++)
+        {
+            var length = encoder.Encode(Sound.Tone(440, 48_000, 960, offset: 960 * i), packet);
+            tape.OnFrame((ushort)i, (uint)(960 * i), packet.AsSpan(0, length));
+        }
+
+        observer.OnTrackEnded(track.Sid);
+        observer.OnTrack(new ParticipantInfo(), track);
+
+        var running = recording.RunAsync(new MemoryStream());
+        await TestServer.Until(() => clock.IsSet(TimeSpan.FromMilliseconds(200)), "the recorder waits for its next turn");
+        clock.Advance(TimeSpan.FromSeconds(1));
+        recording.Stop();
+        return (await running).Bytes;
     }
 
     private sealed class FullDisk : MemoryStream
