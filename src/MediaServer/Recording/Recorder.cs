@@ -54,6 +54,9 @@ internal sealed partial class Recorder : IAsyncDisposable
         var info = order.Info;
         var recording = new RoomRecording(new RecordingPlan(info.EgressId, info.RoomName, order.Channels), _clock, _log);
         var file = _store.Create(order.Path);
+
+        // Known before its note is there: nobody takes it for one that another server left.
+        _all[info.EgressId] = (info, recording, Task.CompletedTask);
         try
         {
             await File.WriteAllTextAsync(NoteOf(order.Path), JsonFormatter.Default.Format(info), ct);
@@ -66,11 +69,12 @@ internal sealed partial class Recorder : IAsyncDisposable
             await file.DisposeAsync();
             File.Delete(_store.FullPath(order.Path));
             File.Delete(NoteOf(order.Path));
+            _all.TryRemove(info.EgressId, out _);
             throw;
         }
 
-        Change(info, i => (i.Status, i.StartedAt) = (EgressStatus.EgressActive, NowNanoseconds()));
-        _all[info.EgressId] = (info, recording, Task.CompletedTask);
+        // One that was stopped before it began ends at once.
+        Change(info, i => (i.Status, i.StartedAt) = (i.Status is EgressStatus.EgressStarting ? EgressStatus.EgressActive : i.Status, NowNanoseconds()));
         Tell("egress_started", info);
         var running = RunAsync(order, recording, file);
         _all[info.EgressId] = (info, recording, running);

@@ -1,8 +1,10 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using VoicePlatform.LiveKit.Protocol;
+using VoicePlatform.MediaServer;
 using VoicePlatform.MediaServer.Recording;
 using VoicePlatform.MediaServer.Rooms;
 using VoicePlatform.MediaServer.Sip.Media.Codecs;
+using VoicePlatform.MediaServer.Webhooks;
 using VoicePlatform.Tests.MediaServer.Sip.Media;
 using VoicePlatform.Tests.Support;
 
@@ -28,6 +30,42 @@ internal sealed class RoomRecordingTests
 
         async Task<IEnumerable<string>> IdentitiesAsync() =>
             (await room.AskAsync(room.ListParticipants, CancellationToken.None)).Select(participant => participant.Identity);
+    }
+
+    [Test]
+    public async Task A_recording_is_known_before_its_note_is_there()
+    {
+        var folder = Directory.CreateTempSubdirectory("recording");
+        try
+        {
+            await using var server = await TestServer.StartAsync();
+            await using var webhooks = new WebhookSender(
+                new MediaServerOptions { ApiKeys = new Dictionary<string, string> { [TestServer.Key.Id] = TestServer.Key.Secret } }, TimeProvider.System, NullLogger.Instance);
+            await using var recorder = new Recorder(new RecordingOptions { Root = folder.FullName }, webhooks, TimeProvider.System, NullLogger<Recorder>.Instance);
+            var room = server.Server.Rooms.GetOrCreate(new RoomConfiguration(), "r", out _);
+            using var busy = new ManualResetEventSlim();
+            Assert.That(room.TryPost(busy.Wait), Is.True);
+            var order = new RecordingOrder(new EgressInfo { EgressId = "EG_x", RoomName = "r" }, 1, "x.ogg", null);
+
+            var starting = recorder.StartAsync(order, room, CancellationToken.None);
+            List<string> known;
+            try
+            {
+                await TestServer.Until(() => File.Exists(Path.Combine(folder.FullName, "x.ogg.egress")), "its note");
+                known = [.. recorder.All.Select(info => info.EgressId)];
+            }
+            finally
+            {
+                busy.Set();
+            }
+
+            Assert.That(known, Is.EqualTo(new[] { "EG_x" }));
+            Assert.That((await starting).Status, Is.EqualTo(EgressStatus.EgressActive));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 
     [Test]
