@@ -54,21 +54,27 @@ internal sealed partial class Recorder : IAsyncDisposable
         var info = order.Info;
         var recording = new RoomRecording(new RecordingPlan(info.EgressId, info.RoomName, order.Channels), _clock, _log);
         var file = _store.Create(order.Path);
+
+        // Known before its note is there: nobody takes it for one that another server left.
+        _all[info.EgressId] = (info, recording, Task.CompletedTask);
         try
         {
             await File.WriteAllTextAsync(NoteOf(order.Path), JsonFormatter.Default.Format(info), ct);
-            await recording.JoinAsync(room, ct);
+            await recording.JoinAsync(room);
         }
         catch
         {
+            await recording.LeaveAsync();
+            recording.Dispose();
             await file.DisposeAsync();
             File.Delete(_store.FullPath(order.Path));
             File.Delete(NoteOf(order.Path));
+            _all.TryRemove(info.EgressId, out _);
             throw;
         }
 
-        Change(info, i => (i.Status, i.StartedAt) = (EgressStatus.EgressActive, NowNanoseconds()));
-        _all[info.EgressId] = (info, recording, Task.CompletedTask);
+        // One that was stopped before it began ends at once.
+        Change(info, i => (i.Status, i.StartedAt) = (i.Status is EgressStatus.EgressStarting ? EgressStatus.EgressActive : i.Status, NowNanoseconds()));
         Tell("egress_started", info);
         var running = RunAsync(order, recording, file);
         _all[info.EgressId] = (info, recording, running);
@@ -83,14 +89,19 @@ internal sealed partial class Recorder : IAsyncDisposable
             return null;
         }
 
-        if (egress.Info.Status is EgressStatus.EgressActive or EgressStatus.EgressStarting)
+        // One step with the telling: it may end by itself at this moment, and the end is the last to be told.
+        var info = egress.Info;
+        lock (info)
         {
-            Change(egress.Info, i => i.Status = EgressStatus.EgressEnding);
-            egress.Running?.Stop();
-            Tell("egress_updated", egress.Info);
+            if (info.Status is EgressStatus.EgressActive or EgressStatus.EgressStarting)
+            {
+                Change(info, i => i.Status = EgressStatus.EgressEnding);
+                Tell("egress_updated", info);
+            }
         }
 
-        return Copy(egress.Info);
+        egress.Running?.Stop();
+        return Copy(info);
     }
 
     public async ValueTask DisposeAsync()

@@ -17,7 +17,7 @@ internal sealed partial class RoomRecording(RecordingPlan plan, TimeProvider clo
     private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan Behind = TimeSpan.FromMilliseconds(500);
 
-    private readonly ConcurrentQueue<Action<Dictionary<string, TrackReel>>> _changes = new();   // from the room's loop to the recorder
+    private readonly ConcurrentQueue<Action<Dictionary<string, TrackReel>, List<TrackReel>>> _changes = new();   // from the room's loop to the recorder
     private readonly CancellationTokenSource _stop = new();
     private LocalParticipant? _participant;
 
@@ -36,8 +36,9 @@ internal sealed partial class RoomRecording(RecordingPlan plan, TimeProvider clo
 
     public void Dispose() => _stop.Dispose();
 
+    /// <summary>Joins, whether or not somebody still waits for that: a join given up halfway would leave a participant nobody takes out.</summary>
     /// <exception cref="RoomClosedException">The room has ended.</exception>
-    public async Task JoinAsync(Room room, CancellationToken ct)
+    public async Task JoinAsync(Room room)
     {
         _participant = await room.JoinLocalAsync(
             new LocalJoin
@@ -47,25 +48,28 @@ internal sealed partial class RoomRecording(RecordingPlan plan, TimeProvider clo
                 Permission = new ParticipantPermission { CanSubscribe = true, Hidden = true, Recorder = true },
             },
             this,
-            ct);
-        await _participant.ListenAsync(ct);
+            CancellationToken.None);
+        await _participant.ListenAsync(CancellationToken.None);
     }
 
-    /// <summary>Records to the end.</summary>
+    public ValueTask LeaveAsync() => _participant?.LeaveAsync(DisconnectReason.ClientInitiated) ?? ValueTask.CompletedTask;
+
+    /// <summary>Records to the end, and leaves the room whatever comes.</summary>
+    /// <param name="file">Owned by this recording from now on.</param>
     /// <returns>How much.</returns>
     /// <exception cref="IOException">The file cannot be written; what was written so far stays.</exception>
     public async Task<Recorded> RunAsync(Stream file)
     {
         var reels = new Dictionary<string, TrackReel>(StringComparer.Ordinal);
         var over = new List<TrackReel>();
-        using var mix = new Mix(plan.Channels);
-        var writer = await OggOpusWriter.CreateAsync(file, plan.Channels, Mix.Rate, [$"TITLE={plan.RoomName}"], CancellationToken.None);
-        await using var closing = writer;
-        var sums = new int[plan.Channels * Mix.FrameSamples];
-        var startedAt = clock.GetTimestamp();
-        var mixed = 0L;
         try
         {
+            await using var closing = file;
+            using var mix = new Mix(plan.Channels);
+            await using var writer = await OggOpusWriter.CreateAsync(file, plan.Channels, Mix.Rate, [$"TITLE={plan.RoomName}"], CancellationToken.None);
+            var sums = new int[plan.Channels * Mix.FrameSamples];
+            var startedAt = clock.GetTimestamp();
+            var mixed = 0L;
             using var timer = new PeriodicTimer(Turn, clock);
             while (true)
             {
@@ -102,10 +106,7 @@ internal sealed partial class RoomRecording(RecordingPlan plan, TimeProvider clo
                 reel.Dispose();
             }
 
-            if (_participant is not null)
-            {
-                await _participant.LeaveAsync(DisconnectReason.ClientInitiated);
-            }
+            await LeaveAsync();
         }
     }
 
@@ -114,17 +115,15 @@ internal sealed partial class RoomRecording(RecordingPlan plan, TimeProvider clo
         var tape = new TrackTape(clock);
         var isAgent = publisher.Kind is ParticipantInfo.Types.Kind.Agent;
         var reel = new TrackReel(tape, plan.Channels == 2 && !isAgent ? 1 : 0, clock);
-        _changes.Enqueue(reels => reels[track.Sid] = reel);
+        _changes.Enqueue((reels, over) =>
+        {
+            EndReel(track.Sid, reels, over);
+            reels.Add(track.Sid, reel);
+        });
         return tape;
     }
 
-    void ILocalObserver.OnTrackEnded(string trackSid) => _changes.Enqueue(reels =>
-    {
-        if (reels.TryGetValue(trackSid, out var reel))
-        {
-            reel.IsOver = true;
-        }
-    });
+    void ILocalObserver.OnTrackEnded(string trackSid) => _changes.Enqueue((reels, over) => EndReel(trackSid, reels, over));
 
     void ILocalObserver.OnData(DataPacket packet)
     {
@@ -140,13 +139,17 @@ internal sealed partial class RoomRecording(RecordingPlan plan, TimeProvider clo
     {
         while (_changes.TryDequeue(out var change))
         {
-            change(reels);
+            change(reels, over);
         }
+    }
 
-        foreach (var (sid, reel) in reels.Where(r => r.Value.IsOver).ToList())
+    // A track may end and begin again between two turns: what the former reel still holds is heard to its end.
+    private static void EndReel(string sid, Dictionary<string, TrackReel> reels, List<TrackReel> over)
+    {
+        if (reels.Remove(sid, out var reel))
         {
+            reel.IsOver = true;
             over.Add(reel);
-            reels.Remove(sid);
         }
     }
 

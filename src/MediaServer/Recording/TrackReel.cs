@@ -33,8 +33,8 @@ internal sealed class TrackReel : IDisposable
     /// <summary>The track ended: what is on it still counts.</summary>
     public bool IsOver { get; set; }
 
-    /// <summary>Everything on it was mixed.</summary>
-    public bool IsEmpty(long mixed) => IsOver && _end <= mixed;
+    /// <summary>Everything that came on it was mixed.</summary>
+    public bool IsEmpty(long mixed) => IsOver && _end <= mixed && !Tape.TryPeek(out _, out _);
 
     private TimeProvider Clock { get; }
 

@@ -95,6 +95,8 @@ internal sealed class LocalPeer(Room room, ILocalObserver observer) : IMediaPeer
 
     public int MissingAudioSections => 0;
 
+    public bool IsReliableOpen => true;
+
     public bool SendData(DataChannelKind channel, ReadOnlySpan<byte> message)
     {
         observer.OnData(DataPacket.Parser.ParseFrom(message));

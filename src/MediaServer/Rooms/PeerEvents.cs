@@ -31,6 +31,7 @@ internal sealed class PeerEvents(Room room, Participant participant) : IPeerObse
 
     public void OnDataChannelOpen(DataChannelKind channel)
     {
+        // If the mailbox is full, the room notices on its next tick.
         if (channel is DataChannelKind.Reliable)
         {
             room.TryPost(() => Room.OnReliableOpen(participant));

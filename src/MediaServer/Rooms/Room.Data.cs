@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using VoicePlatform.LiveKit.Protocol;
 using VoicePlatform.MediaServer.Transport;
+using VoicePlatform.MediaServer.Transport.Sctp;
 
 namespace VoicePlatform.MediaServer.Rooms;
 
@@ -53,6 +54,7 @@ internal sealed partial class Room
     }
 
     /// <summary>Sends a message from outside the room.</summary>
+    /// <exception cref="TooLargeException">No data channel takes a message of that size.</exception>
     public void SendData(SendDataRequest request)
     {
         var user = new UserPacket { Payload = request.Data, Nonce = request.Nonce };
@@ -69,6 +71,11 @@ internal sealed partial class Room
         if (request.DestinationSids.Count > 0 && packet.DestinationIdentities.Count == 0)
         {
             return;
+        }
+
+        if (packet.CalculateSize() > SctpAssociation.MaxMessage)
+        {
+            throw new TooLargeException($"data with its topic and destinations may have {SctpAssociation.MaxMessage} bytes");
         }
 
         Forward(packet, request.Kind is DataPacket.Types.Kind.Lossy ? DataChannelKind.Lossy : DataChannelKind.Reliable, sender: null);
@@ -164,6 +171,13 @@ internal sealed partial class Room
     private void Forward(DataPacket packet, DataChannelKind channel, Participant? sender)
     {
         var bytes = packet.ToByteArray();
+        if (bytes.Length > SctpAssociation.MaxMessage)
+        {
+            // No channel will ever take it, and whatever came after it would wait behind it.
+            CountDropped();
+            return;
+        }
+
         var destinations = packet.DestinationIdentities;
         if (channel is DataChannelKind.Reliable)
         {

@@ -284,6 +284,8 @@ internal sealed partial class Room
         }
         else
         {
+            // Also when the report that it opened found the mailbox full.
+            participant.Outbox.IsOpen |= participant.Peer.IsReliableOpen;
             participant.Outbox.Flush(participant.Peer);
             if (participant.Signal is not null && _clock.GetElapsedTime(participant.TokenSentAt) > TokenRefreshInterval)
             {

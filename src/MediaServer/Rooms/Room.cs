@@ -266,15 +266,16 @@ internal sealed partial class Room
         }
         finally
         {
+            // Told before the name is free: the next room of it is told of after this one.
+            Try(() => Announce("room_finished"));
+            Try(() => _services.Agents.RoomEnded(Sid));
+
             // Whatever fails on the way, nobody waits for the loop in vain.
             IsClosed = true;
             _ticker?.Dispose();
             _ended(this);
             _mailbox.Writer.TryComplete();
         }
-
-        Announce("room_finished");
-        _services.Agents.RoomEnded(Sid);
     }
 
     /// <summary>Remembers that others must be told of a participant's present state.</summary>

@@ -186,13 +186,20 @@ internal sealed class RoomApi(RoomDirectory rooms, EgressApi egress, MediaServer
     {
         Grants.RequireRoomAdmin(caller, request.Room);
         var room = rooms.Find(request.Room) ?? throw TwirpException.NoRoom();
-        return await room.AskAsync(
-            () =>
-            {
-                room.SendData(request);
-                return new SendDataResponse();
-            },
-            cancellationToken);
+        try
+        {
+            return await room.AskAsync(
+                () =>
+                {
+                    room.SendData(request);
+                    return new SendDataResponse();
+                },
+                cancellationToken);
+        }
+        catch (TooLargeException e)
+        {
+            throw new TwirpException(TwirpCode.InvalidArgument, e.Message);
+        }
     }
 
     private async Task<Room> UpdateMetadataAsync(UpdateRoomMetadataRequest request, VerifiedToken? caller, CancellationToken cancellationToken)

@@ -71,8 +71,8 @@ internal sealed record InboundRoute
             Attributes = attributes,
             AnswerHeaders = [.. trunk.Headers.Select(h => (h.Key, h.Value)), .. SipAttributes.ToHeaders(attributes, trunk.AttributesToHeaders)],
             Media = MediaTerms.Of([rules[0].Media, trunk.Media], [rules[0].MediaEncryption, trunk.MediaEncryption]),
-            RingingTimeout = trunk.RingingTimeout is { Seconds: > 0 } ringing ? ringing.ToTimeSpan() : null,
-            MaxDuration = trunk.MaxCallDuration is { Seconds: > 0 } longest ? longest.ToTimeSpan() : null,
+            RingingTimeout = MediaTerms.Of(trunk.RingingTimeout),
+            MaxDuration = MediaTerms.Of(trunk.MaxCallDuration),
         };
     }
 

@@ -1,12 +1,20 @@
 using VoicePlatform.LiveKit.Protocol;
 using VoicePlatform.MediaServer.Sip.Media;
 using VoicePlatform.MediaServer.Sip.Signalling;
+using Duration = Google.Protobuf.WellKnownTypes.Duration;
 
 namespace VoicePlatform.MediaServer.Sip;
 
-/// <summary>From LiveKit's words for transports, codecs and encryption to ours.</summary>
+/// <summary>From LiveKit's words for transports, durations, codecs and encryption to ours.</summary>
 internal static class MediaTerms
 {
+    // No timer takes 50 days.
+    private static readonly TimeSpan Longest = TimeSpan.FromDays(49);
+
+    /// <summary>Null when none is given.</summary>
+    public static TimeSpan? Of(Duration? given) =>
+        given is not { Seconds: > 0 } ? null : given.Seconds >= Longest.TotalSeconds ? Longest : given.ToTimeSpan();
+
     public static SipTransport? Of(SIPTransport transport) => transport switch
     {
         SIPTransport.Udp => SipTransport.Udp,
@@ -23,7 +31,7 @@ internal static class MediaTerms
         var encryption = known.FirstOrDefault(config => config.HasEncryption)?.Encryption
             ?? encryptions.FirstOrDefault(e => e is not SIPMediaEncryption.SipMediaEncryptDisable);
         var codecs = known.FirstOrDefault(config => config.Codecs.Count > 0 || config.OnlyListedCodecs);
-        var timeout = known.FirstOrDefault(config => config.MediaTimeout is { Seconds: > 0 })?.MediaTimeout.ToTimeSpan();
+        var timeout = Of(known.FirstOrDefault(config => config.MediaTimeout is { Seconds: > 0 })?.MediaTimeout);
         var options = new PhoneSessionOptions
         {
             Encryption = encryption switch

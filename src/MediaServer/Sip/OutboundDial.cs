@@ -74,7 +74,7 @@ internal sealed record OutboundDial
         }
 
         var headers = trunk.Headers.Concat(request.Headers).Select(h => (h.Key, h.Value)).Concat(SipAttributes.ToHeaders(attributes, trunk.AttributesToHeaders));
-        var ringing = request.RingingTimeout is { Seconds: > 0 } given ? given.ToTimeSpan() : LongestRinging;
+        var ringing = MediaTerms.Of(request.RingingTimeout) ?? LongestRinging;
         return new OutboundDial
         {
             CallId = callId,
@@ -98,7 +98,7 @@ internal sealed record OutboundDial
             Media = MediaTerms.Of([request.Media, trunk.Media], [request.MediaEncryption, trunk.MediaEncryption]),
             Dtmf = request.Dtmf,
             PlayDialtone = request.PlayDialtone || OldRingtone(request),
-            MaxDuration = request.MaxCallDuration is { Seconds: > 0 } limit ? limit.ToTimeSpan() : null,
+            MaxDuration = MediaTerms.Of(request.MaxCallDuration),
             IncludeHeaders = request.IncludeHeaders is SIPHeaderOptions.SipNoHeaders ? trunk.IncludeHeaders : request.IncludeHeaders,
             HeadersToAttributes = trunk.HeadersToAttributes,
         };

@@ -141,7 +141,7 @@ internal abstract partial class PhoneLeg : ILocalObserver, ICallObserver, IPhone
     {
         if (packet.ValueCase is DataPacket.ValueOneofCase.SipDtmf && packet.SipDtmf.Digit is { Length: 1 } digit)
         {
-            Forget(new ValueTask(Media.SendDtmfAsync(digit, CancellationToken.None)));
+            _ = PressAsync(digit);
         }
     }
 
@@ -228,6 +228,19 @@ internal abstract partial class PhoneLeg : ILocalObserver, ICallObserver, IPhone
         }
     }
 
+    // Called on the room's loop, in the middle of telling everybody: whatever the digit is, the others are told too.
+    private async Task PressAsync(string digit)
+    {
+        try
+        {
+            await Media.SendDtmfAsync(digit, CancellationToken.None);
+        }
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException or OperationCanceledException)
+        {
+            LogNotPressed(_log, CallId, e.Message);
+        }
+    }
+
     // The room's loop must not be waited for by SIP or media threads; what it does with the message, it does.
     private void Forget(ValueTask sending)
     {
@@ -251,6 +264,9 @@ internal abstract partial class PhoneLeg : ILocalObserver, ICallObserver, IPhone
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Call {CallId}: a change of its audio was refused: {Reason}")]
     private static partial void LogRefused(ILogger log, string callId, string reason);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Call {CallId}: a key was not pressed: {Reason}")]
+    private static partial void LogNotPressed(ILogger log, string callId, string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallId}: something could not be told")]
     private static partial void LogFault(ILogger log, Exception exception, string callId);

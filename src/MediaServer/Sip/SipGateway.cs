@@ -50,7 +50,7 @@ internal sealed partial class SipGateway : IIncomingCalls, IAsyncDisposable
     {
         _phones.Start();
         _agent.Start();
-        _directory.OutboundChanged = () => _registrations.Follow(_directory.Outbound);
+        _directory.OutboundChanged = () => _registrations.Follow(() => _directory.Outbound);
     }
 
     /// <summary>Rings a telephone and lets it into a room. Not tied to the request: who asked may be gone when the telephone answers.</summary>
@@ -95,7 +95,7 @@ internal sealed partial class SipGateway : IIncomingCalls, IAsyncDisposable
         }
 
         var leg = _legs.Keys.FirstOrDefault(l => l.IsIn(request.RoomName, request.ParticipantIdentity) && !l.HasEnded) ?? throw TwirpException.NoParticipant();
-        var timeout = request.RingingTimeout is { Seconds: > 0 } given ? given.ToTimeSpan() : DefaultTransfer;
+        var timeout = MediaTerms.Of(request.RingingTimeout) ?? DefaultTransfer;
         var outcome = await leg.TransferAsync(request.TransferTo, [.. request.Headers.Select(h => (h.Key, h.Value))], timeout, cancellationToken);
         if (!outcome.IsTransferred && !(outcome.Kind is ReferKind.Unreported && leg.HasEnded))
         {
@@ -175,11 +175,14 @@ internal sealed partial class SipGateway : IIncomingCalls, IAsyncDisposable
 
     private void Keep(PhoneLeg leg, Task running)
     {
+        // A call may be over before this line is: it is taken out only after it was put in.
+        var kept = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _legs[leg] = RunAsync();
+        kept.SetResult();
 
         async Task RunAsync()
         {
-            await Task.Yield();
+            await kept.Task;
             await running;
             _legs.TryRemove(leg, out _);
             await leg.DisposeAsync();

@@ -28,11 +28,12 @@ internal sealed partial class SipRegistrations(UserAgent agent, ILogger log) : I
     }
 
     /// <summary>Brings the registrations in line with the trunks there are.</summary>
-    public void Follow(IEnumerable<SIPOutboundTrunkInfo> trunks)
+    /// <param name="trunks">Asked in turn with other callers, so that none undoes with an older list what a newer one brought.</param>
+    public void Follow(Func<IEnumerable<SIPOutboundTrunkInfo>> trunks)
     {
-        var wanted = trunks.Where(IsWanted).ToDictionary(trunk => trunk.SipTrunkId, StringComparer.Ordinal);
         lock (_changing)
         {
+            var wanted = trunks().Where(IsWanted).ToDictionary(trunk => trunk.SipTrunkId, StringComparer.Ordinal);
             foreach (var (id, kept) in _kept.ToList())
             {
                 if (!wanted.TryGetValue(id, out var trunk) || !IsSame(trunk, kept.Trunk))
@@ -64,7 +65,7 @@ internal sealed partial class SipRegistrations(UserAgent agent, ILogger log) : I
 
     public async ValueTask DisposeAsync()
     {
-        Follow([]);
+        Follow(() => []);
         await Task.WhenAll(_leaving).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 

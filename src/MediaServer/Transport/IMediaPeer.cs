@@ -13,6 +13,9 @@ internal interface IMediaPeer : IAsyncDisposable
     /// <summary>Audio sections that the client's next offer should have more.</summary>
     int MissingAudioSections { get; }
 
+    /// <summary>The channel for reliable data is open.</summary>
+    bool IsReliableOpen { get; }
+
     /// <summary>Sends one message; false when it cannot be taken now.</summary>
     bool SendData(DataChannelKind channel, ReadOnlySpan<byte> message);
 

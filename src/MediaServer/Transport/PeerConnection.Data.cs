@@ -5,6 +5,8 @@ namespace VoicePlatform.MediaServer.Transport;
 /// <summary>Data channels.</summary>
 internal sealed partial class PeerConnection
 {
+    public bool IsReliableOpen => _channels[(int)DataChannelKind.Reliable] is not null;
+
     /// <summary>
     /// Sends one message. False when the channel is not open, the message is longer than 256 KiB, or the send buffer (1 MiB) has no
     /// room for it: the caller decides whether that peer is too slow to be kept.

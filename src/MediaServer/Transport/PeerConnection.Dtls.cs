@@ -65,6 +65,11 @@ internal sealed partial class PeerConnection
         SrtpKeys keys;
         lock (_gate)
         {
+            if (_isDisposed)
+            {
+                return;
+            }
+
             keys = _dtls!.ExportSrtpKeys();
         }
 

@@ -61,7 +61,7 @@ internal sealed partial class AgentDispatcher(MediaServerOptions options, TimePr
     public void ParticipantPublished(LiveKit.Protocol.Room info, ParticipantInfo participant) =>
         Launch(info, participant, JobType.JtPublisher);
 
-    /// <summary>An agent that leaves ends its job; one that was lost is replaced while its room lives.</summary>
+    /// <summary>An agent that leaves ends its job; one that was lost is replaced while its room lives; one whose identity joins anew goes on.</summary>
     public void ParticipantLeft(string roomSid, string identity, DisconnectReason reason)
     {
         lock (_gate)
@@ -75,7 +75,7 @@ internal sealed partial class AgentDispatcher(MediaServerOptions options, TimePr
             foreach (var dispatch in room.Dispatches)
             {
                 dispatch.Launched.Remove(identity);
-                if (dispatch.Jobs.Find(job => job.IsRunning && job.AgentIdentity == identity) is not { } job)
+                if (reason is DisconnectReason.DuplicateIdentity || dispatch.Jobs.Find(job => job.IsRunning && job.AgentIdentity == identity) is not { } job)
                 {
                     continue;
                 }
@@ -88,7 +88,8 @@ internal sealed partial class AgentDispatcher(MediaServerOptions options, TimePr
                 }
                 else
                 {
-                    Fail(room, dispatch, job, "the agent was lost");
+                    // It may have been told to join anew, and would be a second agent beside the one that takes its place.
+                    Fail(room, dispatch, job, "the agent was lost", terminate: true);
                 }
             }
         }
@@ -416,9 +417,9 @@ internal sealed partial class AgentDispatcher(MediaServerOptions options, TimePr
         }.Sign(new ApiKey(id, secret), clock.GetUtcNow(), AgentTokenLifetime);
     }
 
-    private void Fail(DispatchedRoom room, Dispatch dispatch, AgentJob job, string error)
+    private void Fail(DispatchedRoom room, Dispatch dispatch, AgentJob job, string error, bool terminate = false)
     {
-        End(job, JobStatus.JsFailed, error);
+        End(job, JobStatus.JsFailed, error, terminate);
         if (dispatch.RestartPolicy is JobRestartPolicy.JrpOnFailure && dispatch.MayRestart(clock) && _rooms.ContainsKey(room.Info.Sid))
         {
             Assign(room, dispatch, dispatch.AddJob(job.Type, job.Participant));

@@ -3,6 +3,7 @@ using VoicePlatform.LiveKit.Protocol;
 using VoicePlatform.MediaServer;
 using VoicePlatform.MediaServer.Rooms;
 using VoicePlatform.MediaServer.Transport;
+using VoicePlatform.MediaServer.Transport.Sctp;
 using Room = VoicePlatform.MediaServer.Rooms.Room;
 
 namespace VoicePlatform.Tests.MediaServer;
@@ -91,6 +92,29 @@ internal sealed class RoomDataTests
     }
 
     [Test]
+    public async Task A_message_that_no_channel_takes_is_dropped_and_holds_up_none_after_it()
+    {
+        await using var talk = await Talk.StartAsync();
+        var large = new DataPacket { User = new UserPacket { Payload = ByteString.CopyFrom(new byte[SctpAssociation.MaxMessage - 32]) } };
+        Assert.That(large.CalculateSize(), Is.LessThanOrEqualTo(SctpAssociation.MaxMessage), "as its sender may send it");
+        await talk.SendAsync("alice", large);
+        await talk.SendAsync("alice", new DataPacket { User = new UserPacket { Payload = ByteString.CopyFrom(new byte[400_000]) } });
+        await talk.SendAsync("alice", new DataPacket { User = new UserPacket { Payload = ByteString.CopyFromUtf8("next") } });
+        Assert.That((await talk.ReceivedAsync("bob")).Select(p => p.User.Payload.ToStringUtf8()), Is.EqualTo(new[] { "next" }));
+        Assert.That(talk.Room.DroppedData, Is.EqualTo(2));
+    }
+
+    [Test]
+    public async Task A_channel_whose_opening_was_not_reported_is_noticed()
+    {
+        await using var talk = await Talk.StartAsync();
+        var peer = new OpenPeer();
+        await talk.AskAsync(room => room.Find("bob")!.Peer = peer);
+        await talk.SendAsync("alice", new DataPacket { User = new UserPacket() });
+        await TestServer.Until(() => peer.Received == 1, "the room looks on its tick");
+    }
+
+    [Test]
     public void An_outbox_drops_the_oldest_before_its_channel_opened_and_refuses_after()
     {
         var outbox = new Outbox();
@@ -100,6 +124,34 @@ internal sealed class RoomDataTests
         }
 
         Assert.That((outbox.Waiting.Count, outbox.Dropped), Is.EqualTo((4, 2L)));
+    }
+
+    /// <summary>A connection whose channels are open, as a room finds it that was not told.</summary>
+    private sealed class OpenPeer : IMediaPeer
+    {
+        private int _received;
+
+        public int Received => Volatile.Read(ref _received);
+
+        public PeerState State => PeerState.Connected;
+
+        public PeerStats Stats => default;
+
+        public bool NeedsNegotiation => false;
+
+        public int MissingAudioSections => 0;
+
+        public bool IsReliableOpen => true;
+
+        public bool SendData(DataChannelKind channel, ReadOnlySpan<byte> message) => Interlocked.Increment(ref _received) > 0;
+
+        public Subscription Subscribe(InboundAudio source, string streamId, string trackSid) => new(source, streamId, trackSid);
+
+        public void Unsubscribe(Subscription subscription)
+        {
+        }
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
     }
 
     private sealed class Talk(TestServer server, Dictionary<string, SignalClient> clients) : IAsyncDisposable

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
 using Google.Protobuf;
@@ -42,6 +43,17 @@ internal sealed class RoomServiceTests
         using var response = await server.PostAsync("CreateRoom", TestServer.Token(Create), body);
         Assert.That(response.Content.Headers.ContentType!.MediaType, Is.EqualTo("application/protobuf"));
         Assert.That(Room.Parser.ParseFrom(await response.Content.ReadAsByteArrayAsync()).Name, Is.EqualTo("p"));
+    }
+
+    [Test]
+    public async Task Data_that_no_channel_takes_is_refused_with_the_limit()
+    {
+        await using var server = await TestServer.StartAsync();
+        await server.CallAsync("CreateRoom", Create, new { name = "r" });
+        using var response = await server.PostAsync("SendData", TestServer.Token(Admin("r")), JsonContent.Create(new { room = "r", data = new byte[300 * 1024] }));
+        var error = JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement;
+        Assert.That(((int)response.StatusCode, error.GetProperty("code").GetString()), Is.EqualTo((400, "invalid_argument")));
+        Assert.That(error.GetProperty("msg").GetString(), Does.Contain("262144 bytes"));
     }
 
     [TestCase("ListRooms", "", """{}""", 401, "unauthenticated", "permissions denied")]

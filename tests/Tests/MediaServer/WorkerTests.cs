@@ -147,8 +147,27 @@ internal sealed class WorkerTests
         Assert.That(jobs.GetArrayLength(), Is.EqualTo(leaves ? 1 : 2));
         if (!leaves)
         {
+            Assert.That((await worker.NextAsync(Message.Termination)).Termination.JobId, Is.EqualTo(job), "it must not come back beside the next one");
             Assert.That((await worker.NextAsync(Message.Availability)).Availability.Job.Id, Is.Not.EqualTo(job));
         }
+    }
+
+    [Test]
+    public async Task An_agent_that_joins_anew_goes_on_with_its_job()
+    {
+        await using var server = await TestServer.StartAsync();
+        await using var worker = await WorkerClient.RegisterAsync(server, "a");
+        var dispatch = await DispatchAsync(server, "r", "a", "");
+        var job = (await worker.NextAsync(Message.Availability)).Availability.Job.Id;
+        await worker.AcceptAsync(job);
+        var token = (await worker.NextAsync(Message.Assignment)).Assignment.Token;
+        await using var agent = await SignalClient.ConnectAsync(server.Server.Port, token, new JoinRequest());
+        await agent.NextAsync(SignalResponse.MessageOneofCase.Join);
+        await using var anew = await SignalClient.ConnectAsync(server.Server.Port, token, new JoinRequest());
+        await anew.NextAsync(SignalResponse.MessageOneofCase.Join);
+
+        await server.CallAsync("livekit.AgentDispatchService/DeleteDispatch", Admin("r"), new { room = "r", dispatchId = dispatch });
+        Assert.That((await worker.NextAsync(Message.Termination)).Termination.JobId, Is.EqualTo(job), "it was running until now");
     }
 
     [Test]

@@ -143,6 +143,11 @@ internal sealed class IncomingCall : SipCall
     {
         _progress.Stop();
         _limit.Stop();
+        if (_transaction.IsPending)
+        {
+            Reply(_transaction, 500);
+        }
+
         _answered.TrySetException(new SipException("The call was over before its answer was acknowledged."));
         _ = _answered.Task.Exception;       // seen: nobody has to have waited
     }

@@ -55,7 +55,13 @@ internal sealed class OutgoingCall : SipCall
         Conclude(new InviteOutcome.Canceled());
     }
 
-    private protected override void OnOver() => _ringing.Stop();
+    private protected override void OnOver()
+    {
+        _ringing.Stop();
+
+        // After what ends the call has told its own outcome: whoever waits is told one in any case.
+        Queue.Post(() => _outcome.TrySetResult(new InviteOutcome.Unreachable(UnreachableKind.Protocol, "The call ended before its answer could be taken.")));
+    }
 
     private void SendInvite()
     {

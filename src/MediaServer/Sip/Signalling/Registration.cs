@@ -8,6 +8,7 @@ internal sealed class Registration : IAsyncDisposable
     private const int MaxBackOff = 16;
 
     private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Longest = TimeSpan.FromDays(1);      // a registrar that forgot us is found in that time; no timer takes 50 days
 
     private readonly SipStack _stack;
     private readonly RegistrationOptions _options;
@@ -177,7 +178,7 @@ internal sealed class Registration : IAsyncDisposable
             }
         }
 
-        return Seconds(response.Headers["Expires"]) ?? _expires;
+        return Seconds(response.Headers["Expires"]) ?? (_expires < Longest ? _expires : Longest);
     }
 
     private void OnFailed(UnreachableKind kind, string message)
@@ -195,5 +196,5 @@ internal sealed class Registration : IAsyncDisposable
     }
 
     private static TimeSpan? Seconds(string? text) =>
-        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds > 0 ? TimeSpan.FromSeconds(seconds) : null;
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds > 0 ? TimeSpan.FromSeconds(Math.Min(seconds, Longest.TotalSeconds)) : null;
 }

@@ -5,6 +5,9 @@ namespace VoicePlatform.MediaServer.Sip.Signalling;
 /// <summary>Session-Expires: <c>seconds[;refresher=uac|uas]</c> (RFC 4028, 4).</summary>
 internal readonly record struct SessionExpires(TimeSpan Interval, string? Refresher)
 {
+    // What is longer ends no lost call in time, and from 49 days on no timer takes it.
+    private const int LongestSeconds = 24 * 60 * 60;
+
     public static SessionExpires? Of(SipMessage message)
     {
         var parameters = message.Headers["Session-Expires"] is { } text ? HeaderText.Split(text, ';').ToList() : [];
@@ -19,7 +22,7 @@ internal readonly record struct SessionExpires(TimeSpan Interval, string? Refres
     public override string ToString() => $"{Interval.TotalSeconds:0}{(Refresher is null ? "" : ";refresher=" + Refresher)}";
 
     private static TimeSpan? Seconds(string text) =>
-        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds is > 0 and < 10_000_000 ? TimeSpan.FromSeconds(seconds) : null;
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds > 0 ? TimeSpan.FromSeconds(Math.Min(seconds, LongestSeconds)) : null;
 }
 
 /// <summary>

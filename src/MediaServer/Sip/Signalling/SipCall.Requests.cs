@@ -18,6 +18,20 @@ internal abstract partial class SipCall
     /// <summary>A request with our tag, once (copies are absorbed by its transaction).</summary>
     internal void OnRequest(ServerTransaction transaction)
     {
+        try
+        {
+            Take(transaction);
+        }
+        catch
+        {
+            // The fault ends the call; the transaction, unanswered, would stay.
+            Reply(transaction, 500);
+            throw;
+        }
+    }
+
+    private void Take(ServerTransaction transaction)
+    {
         var request = transaction.Request;
         if (IsOver || Dialog is not { } dialog || request.From?.Tag is var tag && (tag ?? "") != dialog.RemoteTag)
         {

@@ -168,9 +168,14 @@ internal sealed unsafe class DtlsSession : IDisposable
         Flush();
     }
 
-    /// <summary>The SRTP profile both agreed on and the keys of both directions.</summary>
+    /// <summary>The SRTP profile both agreed on and the keys of both directions; none of a session that was disposed.</summary>
     public SrtpKeys ExportSrtpKeys()
     {
+        if (_ssl == 0)
+        {
+            return default;
+        }
+
         var selected = OpenSsl.SSL_get_selected_srtp_profile(_ssl);
 
         // struct { const char *name; unsigned long id; }

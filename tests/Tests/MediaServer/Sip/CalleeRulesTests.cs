@@ -258,6 +258,22 @@ internal sealed class CalleeRulesTests
     }
 
     [Test]
+    public async Task A_change_that_meets_a_fault_of_ours_is_answered_and_ends_the_call()
+    {
+        await using var alice = TestAgent.Start();
+        using var peer = new WirePeer();
+        _ = alice.Call(peer.Uri, new RecordingObserver { Reply = _ => throw new InvalidOperationException("a bug") });
+        var invite = await peer.RequestAsync("INVITE");
+        peer.Reply(invite, 200, sdp: TestAgent.Answer);
+        await peer.RequestAsync("ACK");
+
+        peer.Send(alice.Agent.Port, peer.RequestIn(invite, "INVITE", alice.Agent.Port, 11, "z9hG4bKre", body: TestAgent.Offer));
+
+        Assert.That((await peer.ResponseAsync("z9hG4bKre")).Status, Is.EqualTo(500));
+        peer.Reply(await peer.RequestAsync("BYE"), 200);
+    }
+
+    [Test]
     public async Task A_transfer_is_followed_by_its_reports_to_the_end()
     {
         await using var alice = TestAgent.Start();

@@ -55,6 +55,23 @@ internal sealed class RegistrationTests
         await TestAgent.EventuallyAsync(() => registration.State == RegistrationState.Failed, "it has failed again");
     }
 
+    [Test]
+    public async Task One_granted_for_ever_stands()
+    {
+        await using var agent = TestAgent.Start();
+        using var registrar = new WirePeer();
+        var registration = agent.Agent.Register(Options(registrar));
+        var first = await registrar.RequestAsync("REGISTER");
+        registrar.Reply(first, 200, "t", "", ("Expires", "2147483647"));
+        await registration.FirstAttempt.WaitAsync(TimeSpan.FromSeconds(20));
+
+        var leaving = registration.DisposeAsync();      // says so only while it is registered
+        var last = await NextAsync(registrar, first);
+        registrar.Reply(last, 200);
+        await leaving.AsTask().WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.That((last.Headers["Expires"], agent.Agent.Counters.Faults), Is.EqualTo(("0", 0L)));
+    }
+
     private static RegistrationOptions Options(WirePeer registrar) => new()
     {
         Registrar = registrar.Uri,

@@ -60,6 +60,18 @@ internal sealed class SessionTimerTests
         Assert.That(observer.HangUps.Single().Cause, Is.EqualTo(HangUpCause.SessionExpired));
     }
 
+    [TestCase("9999999")]
+    [TestCase("2147483647;refresher=uas")]
+    public async Task An_answer_with_an_endless_session_is_an_answer(string expires)
+    {
+        await using var alice = TestAgent.Start();
+        using var peer = new WirePeer();
+        var call = alice.Call(peer.Uri);
+        peer.Reply(await peer.RequestAsync("INVITE"), 200, "peer", TestAgent.Answer, ("Session-Expires", expires));
+        Assert.That(await call.Outcome.WaitAsync(TimeSpan.FromSeconds(20)), Is.InstanceOf<InviteOutcome.Answered>());
+        Assert.That(alice.Agent.Counters.Faults, Is.Zero);
+    }
+
     [Test]
     public async Task A_refresh_that_meets_481_ends_the_call()
     {
@@ -81,6 +93,8 @@ internal sealed class SessionTimerTests
     [TestCase("Supported: timer\r\n", "1800;refresher=uas", null)]
     [TestCase("Supported: timer\r\nMin-SE: 3600\r\n", "3600;refresher=uas", null)]
     [TestCase("Session-Expires: 120\r\n", "120;refresher=uas", null)]
+    [TestCase("Supported: timer\r\nSession-Expires: 9999999\r\n", "86400;refresher=uac", "timer")]
+    [TestCase("Supported: timer\r\nMin-SE: 2147483647\r\n", "86400;refresher=uas", null)]
     [TestCase("", null, null)]
     public async Task A_callee_agrees_on_who_refreshes(string headers, string? expected, string? required)
     {

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using VoicePlatform.MediaServer.Transport;
+using VoicePlatform.MediaServer.Transport.Dtls;
 
 namespace VoicePlatform.Tests.MediaServer.Transport;
 
@@ -9,6 +10,15 @@ internal sealed class ChurnTests
 {
     private const int Threads = 4;
     private const int Visits = 12;
+
+    [Test]
+    public void A_session_that_was_freed_has_no_keys()
+    {
+        using var identity = new DtlsIdentity(TimeProvider.System);
+        var session = new DtlsSession(identity, isClient: true, identity.Fingerprint, _ => { });
+        session.Dispose();
+        Assert.That(session.ExportSrtpKeys().Profile, Is.EqualTo(SrtpProfile.None));
+    }
 
     [Test]
     public async Task Peers_come_and_go_while_another_goes_on_talking()
