@@ -88,8 +88,7 @@ internal sealed partial class AgentDispatcher(MediaServerOptions options, TimePr
                 }
                 else
                 {
-                    // It may have been told to join anew, and would be a second agent beside the one that takes its place.
-                    Fail(room, dispatch, job, "the agent was lost", terminate: true);
+                    Fail(room, dispatch, job, "the agent was lost");
                 }
             }
         }
@@ -417,9 +416,9 @@ internal sealed partial class AgentDispatcher(MediaServerOptions options, TimePr
         }.Sign(new ApiKey(id, secret), clock.GetUtcNow(), AgentTokenLifetime);
     }
 
-    private void Fail(DispatchedRoom room, Dispatch dispatch, AgentJob job, string error, bool terminate = false)
+    private void Fail(DispatchedRoom room, Dispatch dispatch, AgentJob job, string error)
     {
-        End(job, JobStatus.JsFailed, error, terminate);
+        End(job, JobStatus.JsFailed, error);
         if (dispatch.RestartPolicy is JobRestartPolicy.JrpOnFailure && dispatch.MayRestart(clock) && _rooms.ContainsKey(room.Info.Sid))
         {
             Assign(room, dispatch, dispatch.AddJob(job.Type, job.Participant));
