@@ -88,6 +88,24 @@ internal sealed class ChargedTimeTests
     }
 
     [Test]
+    public async Task A_report_whose_answer_was_lost_is_told_again_and_kept_once()
+    {
+        var (session, _) = await SpeakingAsync();
+        var at = TimeProvider.System.GetUtcNow();
+        var report = new ReportProgress(
+            session, [new(7, 3, Speaker.User, "Hello.", at, at, false)], [], [new("text_to_speech", "local", "flite", "character", 30)],
+            [new(at, "tool.called", "weather"), new(at, "tool.called", "news")], CallerPresent: true);
+        for (var n = 0; n < 3; n++)
+        {
+            Assert.That((await _bench.SendAsync(report)).IsOk);
+        }
+
+        var events = (await _bench.Tenant.GetAsync($"/v1/sessions/{session}/events")).Body!["data"]!.AsArray();
+        Assert.That(events.Select(e => e!["detail"]!.GetValue<string>()).Where(d => d is "weather" or "news"), Is.EqualTo(new[] { "weather", "news" }));
+        Assert.That((await _bench.Tenant.GetAsync($"/v1/sessions/{session}/transcript")).Body!["data"]!.AsArray().Count(l => l!["text"]!.GetValue<string>() == "Hello."), Is.EqualTo(1));
+    }
+
+    [Test]
     public async Task An_end_from_before_the_beginning_is_the_beginning()
     {
         var (session, _) = await SpeakingAsync();

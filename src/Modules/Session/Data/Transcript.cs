@@ -81,9 +81,14 @@ internal static class Transcript
 
         foreach (var n in notes)
         {
+            // Told again when nobody heard that it was kept: then it is there.
             Add(
                 batch,
-                "INSERT INTO session.events (session_id, seq, at, kind, detail) SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4 FROM session.events WHERE session_id = $1",
+                """
+                INSERT INTO session.events (session_id, seq, at, kind, detail)
+                SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4 FROM session.events WHERE session_id = $1
+                HAVING bool_or(at = $2 AND kind = $3 AND detail = $4) IS NOT TRUE
+                """,
                 sessionId, n.At, n.Kind, n.Detail);
         }
 
